@@ -8,6 +8,8 @@ const out = 'build/proto';
 const sources = readdirSync('proto/stowage/v1')
   .filter((name) => name.endsWith('.proto'))
   .map((name) => `stowage/v1/${name}`);
+// Only the daemon speaks these.
+const daemonSources = [...sources, 'grpc/health/v1/health.proto'];
 const generated = [
   `${out}/stowage.js`,
   `${out}/stowage.d.ts`,
@@ -15,13 +17,22 @@ const generated = [
 ];
 
 const modified = (file) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-const newestSource = Math.max(...sources.map((source) => modified(`proto/${source}`)));
+const newestSource = Math.max(...daemonSources.map((source) => modified(`proto/${source}`)));
 if (generated.some((file) => modified(file) < newestSource)) {
   const run = (command, args) => execFileSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
   mkdirSync(out, { recursive: true });
-  const inputs = sources.map((source) => `proto/${source}`);
+  const inputs = daemonSources.map((source) => `proto/${source}`);
   const style = ['-w', 'esm', '--no-create', '--no-verify', '--no-convert', '--no-delimited', '--no-service'];
-  run('node_modules/.bin/pbjs', ['-t', 'static-module', ...style, '-p', 'proto', '-o', `${out}/stowage.js`, ...inputs]);
+  run('node_modules/.bin/pbjs', [
+    '-t',
+    'static-module',
+    ...style,
+    '-p',
+    'proto',
+    '-o',
+    `${out}/stowage.js`,
+    ...inputs,
+  ]);
   run('node_modules/.bin/pbts', ['-o', `${out}/stowage.d.ts`, `${out}/stowage.js`]);
   run('protoc-c', ['-I', 'proto', `--c_out=${out}`, ...sources]);
 }

@@ -1,0 +1,22 @@
+// Who the user is, for the container's /etc/passwd and /etc/group.
+#pragma once
+
+#include "error.h"
+
+// Two lines in the formats of passwd(5) and group(5), without newline, owned by the struct.
+struct account {
+    char *passwd_line;
+    char *group_line;
+    // The home directory, owned by the struct.
+    char *home;
+};
+
+// Asks the host's name services. A user they do not know gets a line made from the uid and $HOME. Call before
+// the namespaces change: afterwards the host's configuration and sockets are out of reach.
+int account_read(struct account *account, struct error *err);
+
+void account_release(struct account *account);
+
+// Writes <root>/etc/passwd and <root>/etc/group: the image's own files with the user's line in front and
+// without other lines of the same name or number. `root` is a descriptor of the container's root.
+int account_write(const struct account *account, int root, struct error *err);

@@ -1,0 +1,367 @@
+#include "daemon_client.h"
+#include "cleanup.h"
+#include "protocol.h"
+#include "unix_socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <nghttp2/nghttp2.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+enum {
+    SILENCE_MS = 30 * 1000,
+    TOTAL_SECONDS = 2 * 60 * 60,
+    // Far above the plan of any image with an environment that a rank could still be started with.
+    MESSAGE_MAX = 4 << 20,
+    // gRPC's frame: one byte that says "not compressed", four bytes of length.
+    PREFIX_BYTES = 5,
+    STATUS_UNKNOWN = -1,
+    STATUS_OK = 0,
+    STATUS_UNIMPLEMENTED = 12,
+};
+
+struct call {
+    nghttp2_session *session;
+    int fd;
+    uint8_t *request;
+    size_t request_bytes;
+    size_t request_sent;
+    uint8_t *received;
+    size_t received_bytes;
+    bool closed;
+    int status;
+    char message[ERROR_TEXT_MAX];
+    daemon_progress on_progress;
+    void *progress_context;
+    Stowage__V1__ContainerPlan *plan;
+    // Set by the callbacks, which cannot fail in words themselves.
+    struct error *err;
+    bool failed;
+};
+
+static int fail(struct call *call) {
+    call->failed = true;
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+static ssize_t on_send(nghttp2_session *session, const uint8_t *data, size_t length, int flags,
+                       void *context) {
+    (void)session;
+    (void)flags;
+    struct call *call = context;
+    ssize_t sent = send(call->fd, data, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0 && (errno == EAGAIN || errno == EINTR))
+        return NGHTTP2_ERR_WOULDBLOCK;
+    if (sent < 0) {
+        error_errno(call->err, "lost the connection to stowaged");
+        return fail(call);
+    }
+    return sent;
+}
+
+static ssize_t on_receive(nghttp2_session *session, uint8_t *buffer, size_t length, int flags,
+                          void *context) {
+    (void)session;
+    (void)flags;
+    struct call *call = context;
+    ssize_t got = recv(call->fd, buffer, length, MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return NGHTTP2_ERR_WOULDBLOCK;
+    if (got < 0) {
+        error_errno(call->err, "lost the connection to stowaged");
+        return fail(call);
+    }
+    return got == 0 ? NGHTTP2_ERR_EOF : got;
+}
+
+static ssize_t on_read_request(nghttp2_session *session, int32_t stream, uint8_t *buffer, size_t length,
+                               uint32_t *flags, nghttp2_data_source *source, void *context) {
+    (void)session;
+    (void)stream;
+    (void)context;
+    struct call *call = source->ptr;
+    size_t rest = call->request_bytes - call->request_sent;
+    if (length > rest)
+        length = rest;
+    memcpy(buffer, call->request + call->request_sent, length);
+    call->request_sent += length;
+    if (call->request_sent == call->request_bytes)
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+    return (ssize_t)length;
+}
+
+static int handle_event(struct call *call, const uint8_t *bytes, size_t length) {
+    Stowage__V1__PrepareResponse *response = stowage__v1__prepare_response__unpack(NULL, length, bytes);
+    if (!response) {
+        error_set(call->err, "stowaged sent something that is not a PrepareResponse");
+        return fail(call);
+    }
+    int result = 0;
+    switch (response->event_case) {
+    case STOWAGE__V1__PREPARE_RESPONSE__EVENT_WELCOME:
+        if (response->welcome->protocol != PROTOCOL_VERSION) {
+            error_set(
+                call->err,
+                "stowage-enter %s speaks protocol %d and %s speaks protocol %u; the administrators must "
+                "install the same release of both",
+                SOFTWARE_VERSION, PROTOCOL_VERSION, response->welcome->software, response->welcome->protocol);
+            result = fail(call);
+        }
+        break;
+    case STOWAGE__V1__PREPARE_RESPONSE__EVENT_PROGRESS:
+        call->on_progress(call->progress_context, response->progress);
+        break;
+    case STOWAGE__V1__PREPARE_RESPONSE__EVENT_PLAN:
+        if (call->plan)
+            stowage__v1__container_plan__free_unpacked(call->plan, NULL);
+        call->plan = response->plan;
+        response->plan = NULL;
+        response->event_case = STOWAGE__V1__PREPARE_RESPONSE__EVENT__NOT_SET;
+        break;
+    default:
+        // An event of a later release; what matters here is the plan.
+        break;
+    }
+    stowage__v1__prepare_response__free_unpacked(response, NULL);
+    return result;
+}
+
+// Takes whole messages off the front of what was received.
+static int handle_messages(struct call *call) {
+    size_t at = 0;
+    while (call->received_bytes - at >= PREFIX_BYTES) {
+        const uint8_t *prefix = call->received + at;
+        size_t length =
+            (size_t)prefix[1] << 24 | (size_t)prefix[2] << 16 | (size_t)prefix[3] << 8 | (size_t)prefix[4];
+        if (prefix[0] != 0 || length > MESSAGE_MAX) {
+            error_set(call->err, "stowaged sent a message that is compressed or larger than %d bytes",
+                      MESSAGE_MAX);
+            return fail(call);
+        }
+        if (call->received_bytes - at < PREFIX_BYTES + length)
+            break;
+        int result = handle_event(call, prefix + PREFIX_BYTES, length);
+        if (result != 0)
+            return result;
+        at += PREFIX_BYTES + length;
+    }
+    memmove(call->received, call->received + at, call->received_bytes - at);
+    call->received_bytes -= at;
+    return 0;
+}
+
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, const uint8_t *data,
+                   size_t length, void *context) {
+    (void)session;
+    (void)flags;
+    (void)stream;
+    struct call *call = context;
+    // handle_messages() leaves less than one message behind, so this stays bounded.
+    uint8_t *grown = realloc(call->received, call->received_bytes + length);
+    if (!grown) {
+        error_errno(call->err, "cannot hold the answer of stowaged");
+        return fail(call);
+    }
+    memcpy(grown + call->received_bytes, data, length);
+    call->received = grown;
+    call->received_bytes += length;
+    return handle_messages(call);
+}
+
+static int hex_value(uint8_t digit) {
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    if (digit >= 'A' && digit <= 'F')
+        return digit - 'A' + 10;
+    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+// gRPC percent-encodes messages (https://grpc.github.io/grpc/core/md_doc__p_r_o_t_o_c_o_l-_h_t_t_p2.html).
+static void decode_message(char *out, size_t size, const uint8_t *text, size_t length) {
+    size_t used = 0;
+    for (size_t i = 0; i < length && used + 1 < size; i++) {
+        int high = -1, low = -1;
+        if (text[i] == '%' && i + 2 < length) {
+            high = hex_value(text[i + 1]);
+            low = hex_value(text[i + 2]);
+        }
+        if (high >= 0 && low >= 0) {
+            out[used++] = (char)(high << 4 | low);
+            i += 2;
+        } else {
+            out[used++] = (char)text[i];
+        }
+    }
+    out[used] = '\0';
+}
+
+static bool header_is(const char *wanted, const uint8_t *name, size_t length) {
+    return strlen(wanted) == length && memcmp(wanted, name, length) == 0;
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_length, const uint8_t *value, size_t value_length, uint8_t flags,
+                     void *context) {
+    (void)session;
+    (void)frame;
+    (void)flags;
+    struct call *call = context;
+    // nghttp2 ends names and values with a NUL.
+    if (header_is("grpc-status", name, name_length))
+        call->status = atoi((const char *)value);
+    else if (header_is("grpc-message", name, name_length))
+        decode_message(call->message, sizeof call->message, value, value_length);
+    return 0;
+}
+
+static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t code, void *context) {
+    (void)session;
+    (void)stream;
+    (void)code;
+    struct call *call = context;
+    call->closed = true;
+    return 0;
+}
+
+static int open_session(struct call *call) {
+    nghttp2_session_callbacks *callbacks;
+    if (nghttp2_session_callbacks_new(&callbacks) != 0)
+        return -1;
+    nghttp2_session_callbacks_set_send_callback(callbacks, on_send);
+    nghttp2_session_callbacks_set_recv_callback(callbacks, on_receive);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+    int result = nghttp2_session_client_new(&call->session, callbacks, call);
+    nghttp2_session_callbacks_del(callbacks);
+    return result;
+}
+
+static nghttp2_nv header(const char *name, const char *value) {
+    return (nghttp2_nv){.name = (uint8_t *)name,
+                        .value = (uint8_t *)value,
+                        .namelen = strlen(name),
+                        .valuelen = strlen(value)};
+}
+
+static int submit(struct call *call) {
+    char timeout[32];
+    snprintf(timeout, sizeof timeout, "%dS", TOTAL_SECONDS);
+    const nghttp2_nv headers[] = {
+        header(":method", "POST"),
+        header(":scheme", "http"),
+        header(":path", "/stowage.v1.ImageService/Prepare"),
+        header(":authority", "localhost"),
+        header("te", "trailers"),
+        header("content-type", "application/grpc+proto"),
+        header("grpc-timeout", timeout),
+        header("user-agent", "stowage-enter/" SOFTWARE_VERSION),
+    };
+    nghttp2_data_provider body = {.source.ptr = call, .read_callback = on_read_request};
+    if (nghttp2_submit_settings(call->session, NGHTTP2_FLAG_NONE, NULL, 0) != 0)
+        return -1;
+    return nghttp2_submit_request(call->session, NULL, headers, sizeof headers / sizeof *headers, &body,
+                                  NULL) < 0
+               ? -1
+               : 0;
+}
+
+static time_t now_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+static int run_call(struct call *call) {
+    time_t deadline = now_seconds() + TOTAL_SECONDS;
+    while (!call->closed) {
+        int result = nghttp2_session_send(call->session);
+        if (result == 0) {
+            short events = POLLIN;
+            if (nghttp2_session_want_write(call->session))
+                events |= POLLOUT;
+            struct pollfd ready = {.fd = call->fd, .events = events};
+            int count = poll(&ready, 1, SILENCE_MS);
+            if (count < 0 && errno != EINTR)
+                return error_errno(call->err, "cannot wait for stowaged");
+            if (count == 0)
+                return error_set(call->err,
+                                 "stowaged has not answered for %d seconds; try again, and tell the "
+                                 "administrators if it stays so",
+                                 SILENCE_MS / 1000);
+            if (now_seconds() > deadline)
+                return error_set(call->err, "the image is not ready after %d hours", TOTAL_SECONDS / 3600);
+            result = nghttp2_session_recv(call->session);
+        }
+        if (call->failed)
+            return -1;
+        if (result == NGHTTP2_ERR_EOF)
+            return error_set(call->err, "stowaged ended while it prepared the image; try again");
+        if (result != 0)
+            return error_set(call->err, "the connection to stowaged broke: %s", nghttp2_strerror(result));
+    }
+    return 0;
+}
+
+static int verdict(struct call *call) {
+    if (call->status == STATUS_UNIMPLEMENTED)
+        return error_set(call->err,
+                         "what listens on stowaged's socket does not speak protocol %d of stowage-enter "
+                         "%s; the administrators must install the same release of both",
+                         PROTOCOL_VERSION, SOFTWARE_VERSION);
+    if (call->status == STATUS_UNKNOWN)
+        return error_set(call->err, "stowaged ended the call without a status; try again");
+    if (call->status != STATUS_OK)
+        return error_set(call->err, "%s",
+                         call->message[0] ? call->message : "stowaged failed without a reason");
+    if (!call->plan)
+        return error_set(call->err, "stowaged answered without a plan");
+    return 0;
+}
+
+static int frame_request(struct call *call, const Stowage__V1__PrepareRequest *request) {
+    size_t length = stowage__v1__prepare_request__get_packed_size(request);
+    call->request = malloc(PREFIX_BYTES + length);
+    if (!call->request)
+        return error_errno(call->err, "cannot hold the request to stowaged");
+    const uint8_t prefix[PREFIX_BYTES] = {0, (uint8_t)(length >> 24), (uint8_t)(length >> 16),
+                                          (uint8_t)(length >> 8), (uint8_t)length};
+    memcpy(call->request, prefix, PREFIX_BYTES);
+    stowage__v1__prepare_request__pack(request, call->request + PREFIX_BYTES);
+    call->request_bytes = PREFIX_BYTES + length;
+    return 0;
+}
+
+int daemon_prepare(const char *socket_path, const Stowage__V1__PrepareRequest *request,
+                   daemon_progress on_progress, void *progress_context, Stowage__V1__ContainerPlan **plan,
+                   struct error *err) {
+    cleanup_close int fd = unix_connect(socket_path, err);
+    if (fd < 0)
+        return -1;
+    struct call call = {.fd = fd,
+                        .status = STATUS_UNKNOWN,
+                        .on_progress = on_progress,
+                        .progress_context = progress_context,
+                        .err = err};
+    int result = frame_request(&call, request);
+    if (result == 0 && (open_session(&call) != 0 || submit(&call) != 0))
+        result = error_set(err, "cannot start a call to stowaged");
+    if (result == 0)
+        result = run_call(&call);
+    if (result == 0)
+        result = verdict(&call);
+
+    nghttp2_session_del(call.session);
+    free(call.request);
+    free(call.received);
+    if (result == 0)
+        *plan = call.plan;
+    else if (call.plan)
+        stowage__v1__container_plan__free_unpacked(call.plan, NULL);
+    return result;
+}

@@ -1,0 +1,48 @@
+#include "namespace.h"
+#include "cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+
+static int write_text(const char *path, const char *text, struct error *err) {
+    cleanup_close int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, text, strlen(text)) < 0)
+        return error_errno(err, "cannot write '%s' to %s", text, path);
+    return 0;
+}
+
+static int explain_refusal(struct error *err) {
+    if (errno == ENOSPC)
+        return error_set(err, "this node allows no more user namespaces; the administrators must raise "
+                              "user.max_user_namespaces (sysctl)");
+    return error_errno(
+        err, "this node does not allow user namespaces; the administrators must set "
+             "user.max_user_namespaces and, where they exist, kernel.unprivileged_userns_clone=1 and "
+             "kernel.apparmor_restrict_unprivileged_userns=0 (sysctl)");
+}
+
+int namespace_enter(struct error *err) {
+    uid_t uid = geteuid();
+    gid_t gid = getegid();
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
+        return explain_refusal(err);
+
+    char map[64];
+    // A process may map its own group only after it gave up changing its groups (user_namespaces(7)).
+    if (write_text("/proc/self/setgroups", "deny", err) != 0)
+        return -1;
+    snprintf(map, sizeof map, "%u %u 1", uid, uid);
+    if (write_text("/proc/self/uid_map", map, err) != 0)
+        return -1;
+    snprintf(map, sizeof map, "%u %u 1", gid, gid);
+    if (write_text("/proc/self/gid_map", map, err) != 0)
+        return -1;
+    // Slave rather than private: a file system that the host mounts later, by automount for example, appears.
+    if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
+        return error_errno(err, "cannot detach from the host's mounts");
+    return 0;
+}

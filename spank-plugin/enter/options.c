@@ -1,0 +1,87 @@
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+
+static int parse_number(const char *name, const char *text, unsigned long max, unsigned long *number,
+                        struct error *err) {
+    char *end;
+    errno = 0;
+    unsigned long parsed = strtoul(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || parsed > max)
+        return error_set(err, "--%s wants a number, not '%s'", name, text);
+    *number = parsed;
+    return 0;
+}
+
+int options_parse(struct options *options, int argc, char **argv, struct error *err) {
+    enum { HELP = 1, VERSION, SWEEP, SOCKET, TREES, IMAGE, JOB, STEP, LIFELINE, CHDIR, SHOW };
+    static const struct option known[] = {
+        {"help", no_argument, NULL, HELP},         {"version", no_argument, NULL, VERSION},
+        {"sweep", no_argument, NULL, SWEEP},       {"socket", required_argument, NULL, SOCKET},
+        {"trees", required_argument, NULL, TREES}, {"image", required_argument, NULL, IMAGE},
+        {"job", required_argument, NULL, JOB},     {"step", required_argument, NULL, STEP},
+        {"chdir", required_argument, NULL, CHDIR}, {"lifeline", required_argument, NULL, LIFELINE},
+        {"show", required_argument, NULL, SHOW},   {0},
+    };
+    struct options read = {.working_directory = ""};
+    opterr = 0;
+    optind = 1;
+    int found, index = 0;
+    while ((found = getopt_long(argc, argv, "", known, &index)) != -1) {
+        unsigned long number = 0;
+        if (found == JOB || found == STEP || found == LIFELINE) {
+            if (parse_number(known[index].name, optarg, found == LIFELINE ? INT32_MAX : UINT32_MAX, &number,
+                             err) != 0)
+                return -1;
+        }
+        switch (found) {
+        case HELP:
+            read.help = true;
+            break;
+        case VERSION:
+            read.version = true;
+            break;
+        case SWEEP:
+            read.sweep = true;
+            break;
+        case SOCKET:
+            read.socket = optarg;
+            break;
+        case TREES:
+            read.trees = optarg;
+            break;
+        case IMAGE:
+            read.image = optarg;
+            break;
+        case JOB:
+            read.job_id = (uint32_t)number;
+            break;
+        case STEP:
+            read.step_id = (uint32_t)number;
+            break;
+        case LIFELINE:
+            read.lifeline = (pid_t)number;
+            break;
+        case CHDIR:
+            read.working_directory = optarg;
+            break;
+        case SHOW:
+            read.shown_directory = optarg;
+            break;
+        default:
+            return error_set(err, "unknown option or missing value: %s", argv[optind - 1]);
+        }
+    }
+    if (optind < argc)
+        return error_set(err, "unexpected argument: %s", argv[optind]);
+    if (!read.help && !read.version) {
+        if (!read.trees)
+            return error_set(err, "--trees is missing");
+        if (!read.sweep && (!read.socket || !read.image || read.lifeline == 0))
+            return error_set(err, "--socket, --image and --lifeline are needed");
+    }
+    *options = read;
+    return 0;
+}

@@ -1,0 +1,29 @@
+// The command line of stowage-enter.
+#pragma once
+
+#include "error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct options {
+    bool help;
+    bool version;
+    // Remove unused trees instead of entering an image.
+    bool sweep;
+    const char *socket;
+    const char *trees;
+    const char *image;
+    uint32_t job_id;
+    uint32_t step_id;
+    // Process whose end ends the container, whatever else happens; slurmstepd.
+    pid_t lifeline;
+    // The job's working directory on the host; "" when unknown.
+    const char *working_directory;
+    // A host directory to be shown at its own path, or NULL.
+    const char *shown_directory;
+};
+
+// Reads argv. Fails on anything unknown, missing or malformed and names it.
+int options_parse(struct options *options, int argc, char **argv, struct error *err);

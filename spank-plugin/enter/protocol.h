@@ -1,0 +1,8 @@
+// What stowage-enter says of itself to stowaged.
+#pragma once
+
+enum { PROTOCOL_VERSION = 1 };
+
+#ifndef SOFTWARE_VERSION
+#error "SOFTWARE_VERSION comes from package.json, see the Makefile"
+#endif

@@ -1,0 +1,48 @@
+#include "reply.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { REPLY_FD = 3 };
+
+static int send_all(const char *bytes, size_t length) {
+    while (length > 0) {
+        ssize_t sent = send(REPLY_FD, bytes, length, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0)
+            return -1;
+        bytes += sent;
+        length -= (size_t)sent;
+    }
+    return 0;
+}
+
+int reply_ready(pid_t holder, const char *working_directory, const Stowage__V1__ContainerPlan *plan,
+                struct error *err) {
+    char *text = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&text, &length);
+    if (!out)
+        return error_errno(err, "cannot hold the answer");
+    fprintf(out, "H%d%cW%s%c", (int)holder, 0, working_directory, 0);
+    for (size_t i = 0; i < plan->n_unset_environment; i++)
+        fprintf(out, "-%s%c", plan->unset_environment[i], 0);
+    for (size_t i = 0; i < plan->n_environment; i++)
+        fprintf(out, "=%s=%s%c", plan->environment[i]->name, plan->environment[i]->value, 0);
+    int result =
+        fclose(out) == 0 && send_all(text, length) == 0 ? 0 : error_errno(err, "cannot answer the plugin");
+    free(text);
+    return result;
+}
+
+void reply_error(const struct error *failure) {
+    struct error sentence = *failure;
+    memmove(sentence.text + 1, failure->text, sizeof sentence.text - 2);
+    sentence.text[0] = 'E';
+    sentence.text[sizeof sentence.text - 1] = '\0';
+    send_all(sentence.text, strlen(sentence.text) + 1);
+}

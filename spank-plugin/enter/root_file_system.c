@@ -1,0 +1,52 @@
+#include "root_file_system.h"
+#include "cleanup.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+static int make_layers(const char *tree, const char *mount_point, struct error *err) {
+    struct stat info;
+    if (stat(tree, &info) != 0)
+        return error_errno(err, "cannot look at the image's tree %s", tree);
+    cleanup_close int base = open(mount_point, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    // The attributes of an overlay's root are those of the upper layer.
+    if (base < 0 || mkdirat(base, "upper", 0755) != 0 ||
+        fchmodat(base, "upper", info.st_mode & 0777, 0) != 0 || mkdirat(base, "work", 0700) != 0 ||
+        mkdirat(base, "root", 0755) != 0)
+        return error_errno(err, "cannot make the step's writable layer in %s", mount_point);
+    return 0;
+}
+
+int root_mount(const char *tree, const char *mount_point, struct error *err) {
+    if (mount("stowage", mount_point, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700") != 0)
+        return error_errno(err, "cannot mount a tmpfs for the step's writable layer");
+    if (make_layers(tree, mount_point, err) != 0)
+        return -1;
+
+    char root[PATH_MAX];
+    char options[4 * PATH_MAX];
+    snprintf(root, sizeof root, "%s/root", mount_point);
+    // userxattr: an overlay of an unprivileged user keeps its marks in user.overlay.* (Linux 5.11).
+    int length = snprintf(options, sizeof options, "lowerdir=%s,upperdir=%s/upper,workdir=%s/work,userxattr",
+                          tree, mount_point, mount_point);
+    if (length >= (int)sizeof options)
+        return error_set(err, "the path of the tree store is too long");
+    if (mount("stowage", root, "overlay", MS_NOSUID | MS_NODEV, options) != 0)
+        return error_errno(err, "cannot mount an overlay (%s); it takes Linux 5.11 or later", options);
+    int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return fd >= 0 ? fd : error_errno(err, "cannot open %s", root);
+}
+
+int root_pivot(int root, struct error *err) {
+    // With both arguments ".", the old root ends up on top of the new one and is let go at once
+    // (pivot_root(2)).
+    if (fchdir(root) != 0 || syscall(SYS_pivot_root, ".", ".") != 0)
+        return error_errno(err, "cannot change the root directory (pivot_root)");
+    if (umount2(".", MNT_DETACH) != 0 || chdir("/") != 0)
+        return error_errno(err, "cannot let go of the host's root directory");
+    return 0;
+}

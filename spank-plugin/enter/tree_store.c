@@ -1,0 +1,118 @@
+#include "tree_store.h"
+#include "cleanup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+
+static const char LOCK_SUFFIX[] = ".lock";
+static const long RETRY_NANOSECONDS = 20 * 1000 * 1000;
+
+int tree_store_open(struct tree_store *store, const char *trees, struct error *err) {
+    struct tree_store opened;
+    if (snprintf(opened.path, sizeof opened.path, "%s/%u", trees, geteuid()) >= (int)sizeof opened.path)
+        return error_set(err, "the path of the tree store is too long");
+    cleanup_close int fd = open(opened.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat info;
+    if (fd < 0 || fstat(fd, &info) != 0)
+        return error_errno(err, "cannot open the tree store %s", opened.path);
+    if (info.st_uid != geteuid())
+        return error_set(err, "the tree store %s does not belong to you", opened.path);
+    opened.fd = steal_fd(&fd);
+    *store = opened;
+    return 0;
+}
+
+void tree_store_close(struct tree_store *store) {
+    close(store->fd);
+}
+
+static bool is_digest(const char *digest, char separator) {
+    size_t hex = 0;
+    if (strncmp(digest, "sha256", 6) == 0)
+        hex = 64;
+    else if (strncmp(digest, "sha512", 6) == 0)
+        hex = 128;
+    return hex > 0 && digest[6] == separator && strlen(digest + 7) == hex &&
+           strspn(digest + 7, "0123456789abcdef") == hex;
+}
+
+int tree_name(const char *digest, char name[TREE_NAME_MAX], struct error *err) {
+    if (!is_digest(digest, ':'))
+        return error_set(err, "'%s' is not a digest", digest);
+    snprintf(name, TREE_NAME_MAX, "%s", digest);
+    name[6] = '-';
+    return 0;
+}
+
+char **tree_store_digests(const struct tree_store *store, struct error *err) {
+    int copy = openat(store->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = copy < 0 ? NULL : fdopendir(copy);
+    size_t count = 0;
+    char **digests = calloc(1, sizeof *digests);
+    struct dirent *entry;
+    while (directory && digests && (entry = readdir(directory))) {
+        if (!is_digest(entry->d_name, '-'))
+            continue;
+        char **grown = realloc(digests, (count + 2) * sizeof *digests);
+        if (!grown)
+            break;
+        digests = grown;
+        digests[count] = strdup(entry->d_name);
+        if (!digests[count])
+            break;
+        digests[count][6] = ':';
+        digests[++count] = NULL;
+    }
+    if (!directory || !digests)
+        error_errno(err, "cannot list the tree store %s", store->path);
+    if (directory)
+        closedir(directory);
+    return directory ? digests : NULL;
+}
+
+bool tree_store_has(const struct tree_store *store, const char *name) {
+    struct stat info;
+    return fstatat(store->fd, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode);
+}
+
+// Whether the lock file is still the one of that name: a sweep unlinks it together with its tree.
+static bool is_current(const struct tree_store *store, const char *lock_name, int lock) {
+    struct stat held, named;
+    return fstat(lock, &held) == 0 && fstatat(store->fd, lock_name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           held.st_ino == named.st_ino && held.st_dev == named.st_dev;
+}
+
+int tree_store_lock(const struct tree_store *store, const char *name, bool exclusive, bool wait,
+                    void (*tick)(void *), void *context, struct error *err) {
+    char lock_name[TREE_FILE_MAX];
+    snprintf(lock_name, sizeof lock_name, "%s%s", name, LOCK_SUFFIX);
+    for (;;) {
+        cleanup_close int lock =
+            openat(store->fd, lock_name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (lock < 0)
+            return error_errno(err, "cannot open the lock %s/%s", store->path, lock_name);
+        if (flock(lock, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0) {
+            if (is_current(store, lock_name, lock))
+                return steal_fd(&lock);
+            continue;
+        }
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return error_errno(err, "cannot take the lock %s/%s", store->path, lock_name);
+        if (!wait)
+            return -2;
+        tick(context);
+        nanosleep(&(struct timespec){.tv_nsec = RETRY_NANOSECONDS}, NULL);
+    }
+}
+
+void tree_store_unlink_lock(const struct tree_store *store, const char *name) {
+    char lock_name[TREE_FILE_MAX];
+    snprintf(lock_name, sizeof lock_name, "%s%s", name, LOCK_SUFFIX);
+    unlinkat(store->fd, lock_name, 0);
+}

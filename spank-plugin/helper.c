@@ -1,0 +1,223 @@
+#include "helper.h"
+#include "cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+enum {
+    // Descriptor on which the helper answers; the first after the standard ones.
+    REPLY_FD = 3,
+    SWEEP_WAIT_MS = 10000,
+    NUMBER_TEXT_MAX = 16,
+};
+
+// An exit status with which the helper cannot end, for a failed execve.
+enum { EXIT_NOT_EXECUTED = 127 };
+
+// A rank's environment may point the dynamic loader at libraries that stowage-enter was not built with.
+static void drop_loader_variables(char **environment) {
+    char **kept = environment;
+    for (char **at = environment; *at; at++) {
+        if (strncmp(*at, "LD_", 3) != 0)
+            *kept++ = *at;
+    }
+    *kept = NULL;
+}
+
+static char **copy_pointers(char **environment) {
+    size_t count = 0;
+    while (environment[count])
+        count++;
+    char **copy = malloc((count + 1) * sizeof *copy);
+    if (copy)
+        memcpy(copy, environment, (count + 1) * sizeof *copy);
+    return copy;
+}
+
+static int helper_path(const struct settings *settings, char path[PATH_MAX], struct error *err) {
+    if (snprintf(path, PATH_MAX, "%s/stowage-enter", settings->libexec) >= PATH_MAX)
+        return error_set(err, "plugstack.conf: libexec= is too long");
+    if (access(path, X_OK) != 0)
+        return error_errno(err, "%s cannot be run; the administrators must install Stowage on this node",
+                           path);
+    return 0;
+}
+
+// Reads one answer to its end. Returns its length, or -1; a longer answer than `size` is a failure.
+static ssize_t read_all(int fd, char *buffer, size_t size, struct error *err) {
+    size_t used = 0;
+    for (;;) {
+        ssize_t got = read(fd, buffer + used, size - used);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return error_errno(err, "cannot read the answer of stowage-enter");
+        if (got == 0)
+            return (ssize_t)used;
+        used += (size_t)got;
+        if (used == size)
+            return error_set(err, "the environment of the image is larger than %d bytes", STEP_REPLY_MAX);
+    }
+}
+
+static int wait_for(pid_t pid, int *status) {
+    pid_t waited;
+    do
+        waited = waitpid(pid, status, 0);
+    while (waited < 0 && errno == EINTR);
+    return waited == pid ? 0 : -1;
+}
+
+static int explain_death(int status, struct error *err) {
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+        return error_set(err,
+                         "stowage-enter was killed, most likely because the step ran out of memory; ask for "
+                         "more with --mem");
+    if (WIFSIGNALED(status))
+        return error_set(err, "stowage-enter was ended by signal %d (%s)", WTERMSIG(status),
+                         strsignal(WTERMSIG(status)));
+    if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_NOT_EXECUTED)
+        return error_set(err, "stowage-enter could not be started");
+    return error_set(err, "stowage-enter ended without an answer (status %d)", status);
+}
+
+// The answer is "E<sentence>\0", or "H<pid>\0W<directory>\0" and then the environment records of
+// struct step_container.
+static int parse_reply(char *reply, size_t length, struct step_container *container, struct error *err) {
+    const char *end = reply + length;
+    if (length == 0 || end[-1] != '\0')
+        return error_set(err, "the answer of stowage-enter is not whole");
+    if (reply[0] == 'E')
+        return error_set(err, "%s", reply + 1);
+
+    const char *directory = reply + strlen(reply) + 1;
+    if (reply[0] != 'H' || directory == end || directory[0] != 'W')
+        return error_set(err, "the answer of stowage-enter is of another version");
+    const char *environment = directory + strlen(directory) + 1;
+    long holder = strtol(reply + 1, NULL, 10);
+    if (holder <= 1 || strlen(directory + 1) >= sizeof container->working_directory)
+        return error_set(err, "the answer of stowage-enter is of another version");
+    container->holder = (pid_t)holder;
+    strcpy(container->working_directory, directory + 1);
+    container->environment_bytes = (uint32_t)(end - environment);
+    memmove(container->environment, environment, container->environment_bytes);
+    return 0;
+}
+
+// Between fork and exec: only async-signal-safe calls.
+static void exec_helper(const char *path, char **argv, char **environment, int reply, pid_t leader) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (getppid() != leader)
+        _exit(EXIT_NOT_EXECUTED);
+    int null = open("/dev/null", O_RDWR);
+    if (dup2(reply, REPLY_FD) < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 ||
+        dup2(null, STDOUT_FILENO) < 0)
+        _exit(EXIT_NOT_EXECUTED);
+    // Nothing of the rank, such as the socket of PMI-2, may stay open in a process it does not know.
+    close_range(REPLY_FD + 1, ~0U, 0);
+    execve(path, argv, environment);
+    _exit(EXIT_NOT_EXECUTED);
+}
+
+int helper_run(const struct settings *settings, const struct helper_request *request,
+               struct step_container *container, struct error *err) {
+    char path[PATH_MAX];
+    if (helper_path(settings, path, err) != 0)
+        return -1;
+    char directory[PATH_MAX];
+    if (!getcwd(directory, sizeof directory))
+        directory[0] = '\0';
+    char job[NUMBER_TEXT_MAX], step[NUMBER_TEXT_MAX], slurmstepd[NUMBER_TEXT_MAX];
+    snprintf(job, sizeof job, "%u", request->job_id);
+    snprintf(step, sizeof step, "%u", request->step_id);
+    snprintf(slurmstepd, sizeof slurmstepd, "%d", (int)request->slurmstepd);
+
+    const char *argv[] = {"stowage-enter",
+                          "--socket",
+                          settings->socket,
+                          "--trees",
+                          settings->trees,
+                          "--image",
+                          request->image,
+                          "--job",
+                          job,
+                          "--step",
+                          step,
+                          "--lifeline",
+                          slurmstepd,
+                          "--chdir",
+                          directory,
+                          request->host_directory ? "--show" : NULL,
+                          request->host_directory,
+                          NULL};
+    cleanup_free char **environment = copy_pointers(request->environment);
+    if (!environment)
+        return error_errno(err, "cannot copy the environment");
+    drop_loader_variables(environment);
+
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return error_errno(err, "cannot make a socket for stowage-enter");
+    cleanup_close int ours = ends[0];
+    cleanup_close int theirs = ends[1];
+    pid_t leader = getpid();
+    pid_t pid = fork();
+    if (pid < 0)
+        return error_errno(err, "cannot start stowage-enter");
+    if (pid == 0)
+        exec_helper(path, (char **)argv, environment, theirs, leader);
+    close(steal_fd(&theirs));
+
+    char *reply = container->environment;
+    ssize_t length = read_all(ours, reply, sizeof container->environment, err);
+    int status = 0;
+    if (wait_for(pid, &status) != 0)
+        return error_errno(err, "lost track of stowage-enter");
+    if (length < 0)
+        return -1;
+    if (length == 0)
+        return explain_death(status, err);
+    return parse_reply(reply, (size_t)length, container, err);
+}
+
+static void exec_sweep(const char *path, const char *trees, uid_t uid, gid_t gid) {
+    const char *argv[] = {"stowage-enter", "--trees", trees, "--sweep", NULL};
+    char *environment[] = {NULL};
+    if (setgroups(0, NULL) != 0 || setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0)
+        _exit(EXIT_NOT_EXECUTED);
+    close_range(REPLY_FD, ~0U, 0);
+    execve(path, (char **)argv, environment);
+    _exit(EXIT_NOT_EXECUTED);
+}
+
+int helper_sweep(const struct settings *settings, uid_t uid, gid_t gid, struct error *err) {
+    char path[PATH_MAX];
+    if (helper_path(settings, path, err) != 0)
+        return -1;
+    pid_t pid = fork();
+    if (pid < 0)
+        return error_errno(err, "cannot start stowage-enter");
+    if (pid == 0)
+        exec_sweep(path, settings->trees, uid, gid);
+
+    cleanup_close int pidfd = pidfd_open(pid, 0);
+    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+    int ready = pidfd < 0 ? 1 : poll(&ended, 1, SWEEP_WAIT_MS);
+    if (ready <= 0)
+        return 0;
+    int status = 0;
+    if (wait_for(pid, &status) != 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        return error_set(err, "stowage-enter could not remove the trees in %s/%u", settings->trees,
+                         (unsigned)uid);
+    return 0;
+}

@@ -1,0 +1,30 @@
+// Running stowage-enter, the program that does everything the plugin must not do inside slurmstepd.
+#pragma once
+
+#include "error.h"
+#include "settings.h"
+#include "step.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct helper_request {
+    const char *image;
+    uint32_t job_id;
+    uint32_t step_id;
+    // slurmstepd: the namespaces are given up when it ends, whatever else happens.
+    pid_t slurmstepd;
+    // Host directory that must be visible at its own path, or NULL: where the batch script lies.
+    const char *host_directory;
+    // The job's environment, NULL-terminated.
+    char **environment;
+};
+
+// Runs stowage-enter to its end and fills *container. Call in the leading rank, as the user. The helper dies
+// with the caller. Fails with the helper's own sentence, or with what ended it.
+int helper_run(const struct settings *settings, const struct helper_request *request,
+               struct step_container *container, struct error *err);
+
+// Runs `stowage-enter --sweep` as uid and gid, to remove trees that nothing uses any more. Needs root. Waits
+// at most ten seconds; a longer removal goes on in the background.
+int helper_sweep(const struct settings *settings, uid_t uid, gid_t gid, struct error *err);

@@ -1,0 +1,21 @@
+// What the site set behind the plugin's name in plugstack.conf.
+#pragma once
+
+#include "error.h"
+
+#include <stdbool.h>
+
+struct settings {
+    // Socket of stowaged. socket=PATH, default /run/stowaged/api.sock.
+    const char *socket;
+    // Directory of the unpacked images, owned by root. trees=PATH, default /run/stowage/trees.
+    const char *trees;
+    // Directory of stowage-enter and stowage-unpack. libexec=PATH, default /usr/libexec/stowage.
+    const char *libexec;
+    // Whether the batch script runs inside the image as well. batch=host|container, default host.
+    bool batch_in_container;
+};
+
+// Reads the arguments. The strings stay owned by Slurm, which keeps them as long as the plugin is loaded.
+// Fails on an unknown argument or value and names it.
+int settings_read(struct settings *settings, int argc, char **argv, struct error *err);

@@ -1,0 +1,61 @@
+#include "step.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+
+struct step {
+    pthread_mutex_t lock;
+    enum step_outcome outcome;
+    uint32_t ranks;
+    atomic_uint joined;
+    struct step_container container;
+};
+
+int step_create(struct step **step, uint32_t ranks, struct error *err) {
+    struct step *made =
+        mmap(NULL, sizeof *made, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (made == MAP_FAILED)
+        return error_errno(err, "cannot map memory shared by the ranks");
+
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+    pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+    pthread_mutex_init(&made->lock, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+    made->ranks = ranks;
+    *step = made;
+    return 0;
+}
+
+int step_enter(struct step *step, enum step_outcome *outcome, struct error *err) {
+    int failure = pthread_mutex_lock(&step->lock);
+    if (failure == EOWNERDEAD) {
+        pthread_mutex_consistent(&step->lock);
+        if (step->outcome == STEP_UNDECIDED)
+            step->outcome = STEP_FAILED;
+    } else if (failure != 0) {
+        errno = failure;
+        return error_errno(err, "cannot take the lock shared by the ranks");
+    }
+    *outcome = step->outcome;
+    if (*outcome != STEP_UNDECIDED)
+        pthread_mutex_unlock(&step->lock);
+    return 0;
+}
+
+struct step_container *step_container(struct step *step) {
+    return &step->container;
+}
+
+void step_decide(struct step *step, enum step_outcome outcome) {
+    step->outcome = outcome;
+    pthread_mutex_unlock(&step->lock);
+}
+
+bool step_joined(struct step *step) {
+    return atomic_fetch_add(&step->joined, 1) + 1 == step->ranks;
+}
