@@ -1,0 +1,235 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { StowageError } from '../../wrapper/error.js';
+import { BlobStore, type DownloadEvent, type Fetch } from '../../wrapper/store/blob-store.js';
+import { downloadLayers, type LayerProgress } from '../../wrapper/store/download-layers.js';
+import { storeError } from '../../wrapper/store/error.js';
+import { sha256 } from '../support/fault-registry.js';
+
+const bytes = Buffer.from('the bytes of a layer');
+const blob = { digest: sha256(bytes), size: bytes.length, origin: 'here' };
+
+describe('BlobStore', () => {
+  let directory: string;
+  let store: BlobStore;
+  const caller = (signal = new AbortController().signal, events: DownloadEvent[] = []) => ({
+    signal,
+    onEvent: (event: DownloadEvent) => void events.push(event),
+  });
+  const sends = (content: Uint8Array): Fetch =>
+    async function* () {
+      yield content;
+    };
+  const files = async (): Promise<string[]> =>
+    (await readdir(directory, { recursive: true, withFileTypes: true }))
+      .filter((entry) => entry.isFile() && entry.name !== 'lock')
+      .map(({ name }) => name);
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'stowage-store-'));
+    store = await BlobStore.open(directory);
+  });
+  afterEach(async () => {
+    await store.close();
+    await rm(directory, { recursive: true });
+  });
+
+  it('keeps a blob and does not fetch it again', async () => {
+    assert.equal(await store.ensure(blob, sends(bytes), caller()), bytes.length);
+    const never: Fetch = () => assert.fail('fetched again');
+    assert.equal(await store.ensure(blob, never, caller()), 0);
+    assert.ok((await store.read(blob.digest, 1000))?.equals(bytes));
+  });
+
+  it('does not read more into memory than it is told to', async () => {
+    await store.put(blob.digest, bytes);
+    assert.equal(await store.read(blob.digest, bytes.length - 1), undefined);
+  });
+
+  it('keeps sha512 apart from sha256', async () => {
+    const digest = `sha512:${'0'.repeat(128)}`;
+    await assert.rejects(
+      store.ensure({ ...blob, digest }, sends(bytes), caller()),
+      /have the digest sha512:/,
+    );
+  });
+
+  for (const [what, content, reason] of [
+    [
+      'other bytes of the same size',
+      Buffer.from('THE BYTES OF A LAYER'),
+      /its bytes have the digest sha256:/,
+    ],
+    ['too few bytes', bytes.subarray(1), /it has 19 bytes, not 20/],
+    ['too many bytes', Buffer.concat([bytes, bytes]), /longer than the 20 bytes/],
+  ] as const) {
+    it(`refuses ${what} and keeps nothing`, async () => {
+      await assert.rejects(store.ensure(blob, sends(content), caller()), (error: StowageError) => {
+        assert.equal(error.code, 'content-mismatch');
+        assert.match(error.message, reason);
+        return true;
+      });
+      assert.deepEqual(await files(), []);
+    });
+  }
+
+  it('refuses a size that a blob in the store contradicts', async () => {
+    await store.put(blob.digest, bytes);
+    await assert.rejects(store.ensure({ ...blob, size: 7 }, sends(bytes), caller()), /promises 7 bytes/);
+  });
+
+  it('downloads once however many ask, and tells all of them how far it is', async () => {
+    let downloads = 0;
+    const fetch: Fetch = async function* () {
+      downloads++;
+      yield bytes.subarray(0, 5);
+      await sleep(20);
+      yield bytes.subarray(5);
+    };
+    const seen: DownloadEvent[][] = Array.from({ length: 20 }, () => []);
+    await Promise.all(seen.map((events) => store.ensure(blob, fetch, caller(undefined, events))));
+    assert.equal(downloads, 1);
+    for (const events of seen) assert.deepEqual(events.at(-1), { doneBytes: bytes.length });
+  });
+
+  it('does not make one registry wait for another', async () => {
+    const slow = new AbortController();
+    const stuck = store.ensure({ ...blob, origin: 'slow' }, hangs(), caller(slow.signal));
+    await store.ensure(blob, sends(bytes), caller());
+    slow.abort(new Error('done'));
+    await assert.rejects(stuck, /done/);
+  });
+
+  it('goes on when one of two callers leaves', async () => {
+    const leaving = new AbortController();
+    const fetch: Fetch = async function* (signal) {
+      await sleep(30, undefined, { signal });
+      yield bytes;
+    };
+    const first = store.ensure(blob, fetch, caller(leaving.signal));
+    const second = store.ensure(blob, fetch, caller());
+    await sleep(10);
+    leaving.abort(new Error('left'));
+    await assert.rejects(first, /left/);
+    await second;
+    assert.deepEqual(await files(), [blob.digest.slice('sha256:'.length)]);
+  });
+
+  it('stops the download when the last caller leaves, and keeps nothing', async () => {
+    let aborted = false;
+    const controllers = [new AbortController(), new AbortController()];
+    const waiting = controllers.map(({ signal }) =>
+      store.ensure(
+        blob,
+        hangs(() => (aborted = true)),
+        caller(signal),
+      ),
+    );
+    await sleep(10);
+    for (const controller of controllers) controller.abort(new Error('left'));
+    for (const outcome of await Promise.allSettled(waiting)) assert.equal(outcome.status, 'rejected');
+    await sleep(10);
+    assert.equal(aborted, true);
+    assert.deepEqual(await files(), []);
+    // A caller who comes after that starts anew.
+    await store.ensure(blob, sends(bytes), caller());
+  });
+
+  it('lets only one process use a directory', async () => {
+    await assert.rejects(BlobStore.open(directory), (error: StowageError) => {
+      assert.equal(error.code, 'start-refused');
+      assert.match(error.message, /in use by another stowaged/);
+      return true;
+    });
+  });
+
+  it('removes what is no blob when it opens', async () => {
+    await store.put(blob.digest, bytes);
+    await store.close();
+    await writeFile(join(directory, 'blobs/sha256/half-made'), 'x');
+    await mkdir(join(directory, 'blobs/sha256', 'f'.repeat(64)));
+    store = await BlobStore.open(directory);
+    assert.deepEqual(await readdir(join(directory, 'blobs/sha256')), [blob.digest.slice('sha256:'.length)]);
+  });
+
+  it('says in words that the disk is full', () => {
+    const error = storeError('/var/lib/stowage', Object.assign(new Error('write'), { code: 'ENOSPC' }));
+    assert.equal(error.code, 'store-full');
+    assert.match(error.message, /\/var\/lib\/stowage of this node has no space left/);
+  });
+
+  describe('downloadLayers', () => {
+    const layers = Array.from({ length: 9 }, (_, i) => {
+      const content = Buffer.alloc(10 + i, i);
+      return { mediaType: 'x', digest: sha256(content), size: content.length, content };
+    });
+    const run = (
+      fetch: (content: Buffer) => Fetch,
+      onProgress: (progress: LayerProgress) => void = () => undefined,
+      signal = new AbortController().signal,
+    ) =>
+      downloadLayers(store, [...layers, ...layers], {
+        parallel: 4,
+        origin: 'here',
+        fetch: (layer) => fetch((layer as (typeof layers)[number]).content),
+        onProgress,
+        signal,
+      });
+
+    it('runs four at a time, each layer once, and counts bytes', async () => {
+      let running = 0;
+      let most = 0;
+      let last: LayerProgress | undefined;
+      const fetched = await run(
+        (content) =>
+          async function* () {
+            most = Math.max(most, ++running);
+            await sleep(5);
+            yield content;
+            running--;
+          },
+        (progress) => (last = progress),
+      );
+      const total = layers.reduce((sum, { size }) => sum + size, 0);
+      assert.deepEqual(
+        [most, fetched, last?.imageDoneBytes, last?.imageTotalBytes],
+        [4, total, total, total],
+      );
+    });
+
+    it('stops the others at the first failure, whose reason is the one told', async () => {
+      const broken = layers[1]?.content;
+      let aborted = 0;
+      await assert.rejects(
+        run((content) => (content === broken ? failing() : hangs(() => aborted++))),
+        /broken layer/,
+      );
+      await sleep(10);
+      assert.equal(aborted, 3);
+    });
+  });
+});
+
+/** A download that never ends by itself. */
+function hangs(onAbort: () => void = () => undefined): Fetch {
+  return async function* (signal) {
+    await new Promise((_, reject) =>
+      signal.addEventListener('abort', () => {
+        onAbort();
+        reject(signal.reason as Error);
+      }),
+    );
+    yield Buffer.alloc(0);
+  };
+}
+
+function failing(): Fetch {
+  return async function* () {
+    yield Buffer.alloc(0);
+    throw new Error('broken layer');
+  };
+}

@@ -1,0 +1,313 @@
+import assert from 'node:assert/strict';
+
+import { StowageError, type ErrorCode } from '../../wrapper/error.js';
+import { parseReference } from '../../wrapper/image/reference.js';
+import { parseChallenges } from '../../wrapper/registry/challenge.js';
+import { RegistryClient } from '../../wrapper/registry/client.js';
+import { parseRetryAfter } from '../../wrapper/registry/patience.js';
+import { sendFollowing } from '../../wrapper/registry/redirect.js';
+import { fetchToken } from '../../wrapper/registry/token.js';
+import { FaultRegistry, sha256 } from '../support/fault-registry.js';
+
+const blobBytes = Buffer.from(Array.from({ length: 200_000 }, (_, i) => i % 251));
+const descriptor = {
+  mediaType: 'application/octet-stream',
+  digest: sha256(blobBytes),
+  size: blobBytes.length,
+};
+const isCode = (code: ErrorCode, reason: RegExp) => (error: StowageError) => {
+  assert.equal(error.code, code, error.stack);
+  assert.match(error.message, reason);
+  return true;
+};
+
+describe('RegistryClient', () => {
+  let registry: FaultRegistry;
+  let client: RegistryClient;
+  const waits: string[] = [];
+  const waiting = {
+    signal: new AbortController().signal,
+    onWait: (sentence: string) => void waits.push(sentence),
+  };
+  const reference = (name = 'team/app:1') => parseReference(`${registry.host}/${name}`);
+  const newClient = (hosts: string[]) =>
+    new RegistryClient({
+      limits: {
+        connectTimeoutMs: 1000,
+        minimumBytesPerSecond: 1000,
+        rateWindowMs: 300,
+        retries: 3,
+        firstPauseMs: 5,
+        longestPauseMs: 50,
+      },
+      registries: Object.fromEntries(hosts.map((host) => [host, { http: true }])),
+    });
+  const read = async (): Promise<Buffer> => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of client.blob(reference(), descriptor, waiting)) chunks.push(chunk);
+    return Buffer.concat(chunks);
+  };
+
+  beforeEach(async () => {
+    registry = await FaultRegistry.start();
+    registry.addImage('team/app', '1', { layers: [blobBytes] });
+    client = newClient([registry.host]);
+    waits.length = 0;
+  });
+  afterEach(async () => {
+    client.close();
+    await registry.stop();
+  });
+
+  it('fetches a manifest and tells its digest by HEAD', async () => {
+    const manifest = await client.manifest(reference(), waiting);
+    assert.equal(manifest.digest, sha256(manifest.bytes));
+    assert.equal(await client.headManifest(reference(), waiting), manifest.digest);
+  });
+
+  it('leaves the answer to GET where HEAD is refused', async () => {
+    registry.inject(/manifests/, { kind: 'status', status: 405 });
+    assert.equal(await client.headManifest(reference(), waiting), undefined);
+  });
+
+  it('names image, registry and remedy when the image is not there', async () => {
+    const expected = new RegExp(
+      `image ${registry.host}/nosuch:1 not found: registry ${registry.host} has no such .* check the spelling`,
+    );
+    await assert.rejects(
+      client.manifest(reference('nosuch:1'), waiting),
+      isCode('image-not-found', expected),
+    );
+  });
+
+  it('says that nobody listens', async () => {
+    const wanted = reference();
+    await registry.stop();
+    await assert.rejects(
+      client.manifest(wanted, waiting),
+      isCode('registry-unreachable', /connection refused/),
+    );
+    registry = await FaultRegistry.start();
+  });
+
+  it('uses https unless http is configured, and says how to allow it', async () => {
+    const strict = newClient([]);
+    await assert.rejects(
+      strict.manifest(reference(), waiting),
+      isCode('registry-unreachable', /does not speak HTTPS.*http = true/),
+    );
+    strict.close();
+    assert.equal(registry.requests.length, 0);
+  });
+
+  it('refuses a manifest that does not match the pinned digest, naming both', async () => {
+    const { digest } = await client.manifest(reference(), waiting);
+    registry.inject(/manifests/, { kind: 'replace', body: Buffer.from('{}') });
+    await assert.rejects(
+      client.manifest(reference(`team/app@${digest}`), waiting),
+      isCode('content-mismatch', new RegExp(`${sha256(Buffer.from('{}'))}.*${digest}`)),
+    );
+  });
+
+  it('refuses a manifest over 4 MiB', async () => {
+    registry.inject(/manifests/, { kind: 'replace', body: Buffer.alloc(5 * 1024 * 1024) });
+    await assert.rejects(client.manifest(reference(), waiting), isCode('image-malformed', /larger than/));
+  });
+
+  it('recognises a web page with status 200', async () => {
+    registry.inject(/manifests/, { kind: 'web-page' });
+    await assert.rejects(client.manifest(reference(), waiting), isCode('registry-misbehaving', /web page/));
+  });
+
+  it('tries again after 503, 429 and a reset connection, and says so', async () => {
+    registry.inject(/manifests/, { kind: 'status', status: 503 });
+    registry.inject(/manifests/, { kind: 'status', status: 429, headers: { 'retry-after': '3600' } });
+    registry.inject(/manifests/, { kind: 'reset' });
+    await client.manifest(reference(), waiting);
+    assert.equal(waits.length, 3);
+    assert.match(waits[1] ?? '', /slow down.*trying again in 1 s/);
+  });
+
+  it('gives up after the last retry', async () => {
+    registry.inject(/manifests/, { kind: 'status', status: 503 }, 10);
+    await assert.rejects(client.manifest(reference(), waiting), isCode('registry-failing', /HTTP 503/));
+    assert.equal(registry.count(/manifests/), 4);
+  });
+
+  it('stops waiting when its signal aborts', async () => {
+    registry.inject(/manifests/, { kind: 'stall' });
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(new Error('enough')), 20);
+    await assert.rejects(client.manifest(reference(), { ...waiting, signal: controller.signal }), /enough/);
+  });
+
+  it('gets a token without credentials and uses it', async () => {
+    registry.requireToken('t0ken');
+    await client.manifest(reference(), waiting);
+    const asked = registry.requests.find(({ url }) => url?.startsWith('/token'));
+    assert.equal(asked?.url, '/token?service=test&scope=repository%3Ateam%2Fapp%3Apull');
+    assert.equal(asked.headers.authorization, undefined);
+  });
+
+  it('refreshes a token once when it has expired', async () => {
+    registry.requireToken('first');
+    await client.manifest(reference(), waiting);
+    registry.requireToken('second');
+    await client.manifest(reference(), waiting);
+    assert.equal(registry.count(/^\/token/), 2);
+  });
+
+  it('stops at a registry that refuses its own tokens', async () => {
+    registry.requireToken('right', () => ({ status: 200, body: '{"token":"wrong"}' }));
+    await assert.rejects(client.manifest(reference(), waiting), isCode('registry-denied', /not public/));
+    assert.equal(registry.count(/^\/token/), 1);
+  });
+
+  for (const [what, body] of [
+    ['an empty token', '{"token":""}'],
+    ['a token with a line break', '{"token":"a\\r\\nb"}'],
+    ['a token of more than 1 MiB', JSON.stringify({ token: 'x'.repeat(1024 * 1024) })],
+  ] as const) {
+    it(`refuses ${what}`, async () => {
+      registry.requireToken('right', () => ({ status: 200, body }));
+      await assert.rejects(client.manifest(reference(), waiting), isCode('registry-misbehaving', /token/));
+    });
+  }
+
+  it('refuses a login that it has not got', async () => {
+    registry.inject(/manifests/, {
+      kind: 'status',
+      status: 401,
+      headers: { 'www-authenticate': 'Basic realm="x"' },
+    });
+    await assert.rejects(client.manifest(reference(), waiting), isCode('registry-denied', /wants a login/));
+  });
+
+  it('keeps the token from the host that a redirect leads to', async () => {
+    const elsewhere = await FaultRegistry.start();
+    try {
+      elsewhere.addBlob('team/app', blobBytes);
+      registry.requireToken('t0ken');
+      await client.manifest(reference(), waiting);
+      registry.inject(/blobs/, {
+        kind: 'redirect',
+        to: `http://${elsewhere.host}/v2/team/app/blobs/${descriptor.digest}`,
+      });
+      assert.ok((await read()).equals(blobBytes));
+      assert.equal(registry.requests.at(-1)?.headers.authorization, 'Bearer t0ken');
+      assert.equal(elsewhere.requests[0]?.headers.authorization, undefined);
+    } finally {
+      await elsewhere.stop();
+    }
+  });
+
+  it('gives up after ten redirects', async () => {
+    registry.inject(/manifests/, { kind: 'redirect', to: '/v2/team/app/manifests/1' }, 50);
+    await assert.rejects(
+      client.manifest(reference(), waiting),
+      isCode('registry-misbehaving', /more than 10 times/),
+    );
+    assert.equal(registry.count(/manifests/), 11);
+  });
+
+  it('refuses a redirect to a file', async () => {
+    registry.inject(/manifests/, { kind: 'redirect', to: 'file:///etc/passwd' });
+    await assert.rejects(
+      client.manifest(reference(), waiting),
+      isCode('registry-misbehaving', /redirects to nowhere/),
+    );
+  });
+
+  it('resumes a blob that breaks off, by Range', async () => {
+    registry.inject(/blobs/, { kind: 'truncate', bytes: 70_000 });
+    assert.ok((await read()).equals(blobBytes));
+    assert.match(registry.requests.at(-1)?.headers.range ?? '', /^bytes=[1-9]\d*-$/);
+  });
+
+  it('starts over where Range is ignored', async () => {
+    registry.inject(/blobs/, { kind: 'truncate', bytes: 70_000 });
+    registry.inject(/blobs/, { kind: 'ignore-range' });
+    assert.ok((await read()).equals(blobBytes));
+  });
+
+  it('refuses another range than it asked for', async () => {
+    registry.inject(/blobs/, { kind: 'truncate', bytes: 70_000 });
+    registry.inject(/blobs/, { kind: 'wrong-range' });
+    await assert.rejects(read(), isCode('registry-misbehaving', /another part/));
+  });
+
+  it('stops one byte after the promised size', async () => {
+    registry.inject(/blobs/, { kind: 'replace', body: Buffer.alloc(10_000_000) });
+    assert.equal((await read()).length, descriptor.size + 1);
+  });
+
+  it('gives up on a registry that trickles', async () => {
+    registry.inject(/blobs/, { kind: 'trickle', bytesPerSecond: 100 }, 10);
+    await assert.rejects(read(), isCode('registry-failing', /less than 1000 bytes per second/));
+  });
+
+  it('gives up on a registry that accepts and never answers', async () => {
+    registry.inject(/blobs/, { kind: 'stall' }, 10);
+    await assert.rejects(read(), isCode('registry-unreachable', /no answer within 0.3 s/));
+  });
+
+  it('names the layer that is missing', async () => {
+    registry.inject(/blobs/, { kind: 'status', status: 404 });
+    await assert.rejects(read(), isCode('image-not-found', new RegExp(`layer ${descriptor.digest}`)));
+  });
+});
+
+describe('encryption', () => {
+  const signal = new AbortController().signal;
+
+  it('is not given up by a redirect', async () => {
+    const answer = (location: string) => ({
+      send: ({ url }: { url: URL }) =>
+        Promise.resolve({
+          status: 302,
+          headers: { location },
+          url,
+          body: nothing(),
+          discard: () => undefined,
+        }),
+    });
+    const request = {
+      url: new URL('https://a.example/v2/'),
+      method: 'GET' as const,
+      headers: {},
+      registry: 'a.example',
+      signal,
+    };
+    await assert.rejects(
+      sendFollowing(answer('http://a.example/v2/'), request),
+      isCode('registry-misbehaving', /give up encryption/),
+    );
+  });
+
+  it('is not given up by a token service', async () => {
+    const never = { send: () => Promise.reject(new Error('a request was sent')) };
+    const [challenge] = parseChallenges('Bearer realm="http://a.example/token"');
+    const target = { registry: 'a.example', repository: 'x', plainAllowed: false, signal };
+    assert.ok(challenge);
+    await assert.rejects(fetchToken(never, challenge, target), isCode('registry-misbehaving', /over http/));
+  });
+});
+
+async function* nothing(): AsyncGenerator<Buffer> {}
+
+describe('headers of registries', () => {
+  it('finds the Bearer challenge among others', () => {
+    const [basic, bearer] = parseChallenges('Basic realm="x, y", Bearer realm="https://a/t",service="s\\"q"');
+    assert.equal(basic?.scheme, 'basic');
+    assert.equal(bearer?.parameters.get('realm'), 'https://a/t');
+    assert.equal(bearer.parameters.get('service'), 's"q');
+  });
+
+  it('reads Retry-After as seconds, as a date and not at all', () => {
+    const now = Date.parse('2026-01-01T00:00:00Z');
+    assert.equal(parseRetryAfter('7', now), 7000);
+    assert.equal(parseRetryAfter('Thu, 01 Jan 2026 00:00:09 GMT', now), 9000);
+    assert.equal(parseRetryAfter('Wed, 31 Dec 2025 00:00:00 GMT', now), 0);
+    assert.equal(parseRetryAfter('soon', now), undefined);
+  });
+});

@@ -1,0 +1,50 @@
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+
+import { reasonOf, StowageError, systemErrorCode } from '../error.js';
+import { packageRoot } from '../package-root.js';
+
+export interface PeerCredentials {
+  pid: number;
+  uid: number;
+  gid: number;
+}
+
+/** System calls that Node lacks. Failures are Errors with code, errno, syscall and path, as Node's own. */
+interface Addon {
+  /** unix(7) SO_PEERCRED: who connected, as the kernel recorded it at connect(2). */
+  peerCredentials(socketFd: number): PeerCredentials;
+  /** unix(7) SCM_RIGHTS: sends one byte with at most 253 descriptors attached; never waits (EAGAIN). */
+  sendDescriptors(socketFd: number, byte: number, fds: readonly number[]): void;
+  /** flock(2) without waiting: false if somebody else holds it. */
+  lockFile(fd: number, exclusive: boolean): boolean;
+  /** open(2) O_TMPFILE: a nameless file of mode 0600. The caller closes the descriptor. */
+  openTemporary(directory: string): number;
+  /** linkat(2): names a file of openTemporary; EEXIST if the name is taken. */
+  linkTemporary(fd: number, path: string): void;
+}
+
+export const addon: Addon = load();
+
+function load(): Addon {
+  const places = [join(packageRoot, 'build/lib/stowage_addon.node'), join(packageRoot, 'stowage_addon.node')];
+  const require = createRequire(import.meta.url);
+  for (const place of places) {
+    try {
+      return require(place) as Addon;
+    } catch (error) {
+      if (systemErrorCode(error) !== 'MODULE_NOT_FOUND') {
+        throw new StowageError(
+          'addon-missing',
+          `${place} cannot be loaded (${reasonOf(error)}): build it again on this machine with ` +
+            '"make -C wrapper/addon", for the Node that runs stowaged',
+          { cause: error },
+        );
+      }
+    }
+  }
+  throw new StowageError(
+    'addon-missing',
+    `stowage_addon.node is missing (looked for ${places.join(' and ')}): build it with "make -C wrapper/addon"`,
+  );
+}

@@ -1,0 +1,13 @@
+#include "file_system.h"
+#include "unix_socket.h"
+
+static Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
+    exports.Set("peerCredentials", Napi::Function::New(env, PeerCredentials, "peerCredentials"));
+    exports.Set("sendDescriptors", Napi::Function::New(env, SendDescriptors, "sendDescriptors"));
+    exports.Set("lockFile", Napi::Function::New(env, LockFile, "lockFile"));
+    exports.Set("openTemporary", Napi::Function::New(env, OpenTemporary, "openTemporary"));
+    exports.Set("linkTemporary", Napi::Function::New(env, LinkTemporary, "linkTemporary"));
+    return exports;
+}
+
+NODE_API_MODULE(stowage_addon, Initialize)

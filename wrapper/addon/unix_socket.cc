@@ -1,0 +1,74 @@
+#include "unix_socket.h"
+
+#include "arguments.h"
+#include "system_error.h"
+
+#include <cerrno>
+#include <cstring>
+#include <sys/socket.h>
+#include <vector>
+
+Napi::Value PeerCredentials(const Napi::CallbackInfo &info) {
+    const Napi::Env env = info.Env();
+    const int socket = DescriptorArgument(info, 0);
+    ucred peer = {};
+    socklen_t length = sizeof(peer);
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) {
+        throw SystemError(env, errno, "getsockopt");
+    }
+    // The kernel answers pid 0 and uid -1 for a socket that has no peer instead of failing.
+    if (length != sizeof(peer) || peer.uid == static_cast<uid_t>(-1)) {
+        throw SystemError(env, ENOTCONN, "getsockopt");
+    }
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("pid", Napi::Number::New(env, peer.pid));
+    result.Set("uid", Napi::Number::New(env, peer.uid));
+    result.Set("gid", Napi::Number::New(env, peer.gid));
+    return result;
+}
+
+Napi::Value SendDescriptors(const Napi::CallbackInfo &info) {
+    // SCM_MAX_FD of the kernel.
+    constexpr uint32_t kMaxDescriptors = 253;
+    const Napi::Env env = info.Env();
+    const int socket = DescriptorArgument(info, 0);
+    if (!info[1].IsNumber() || !info[2].IsArray()) {
+        throw Napi::TypeError::New(env, "sendDescriptors(socketFd, byte, fds)");
+    }
+    unsigned char byte = static_cast<unsigned char>(info[1].As<Napi::Number>().Uint32Value());
+    const Napi::Array list = info[2].As<Napi::Array>();
+    if (list.Length() == 0 || list.Length() > kMaxDescriptors) {
+        throw SystemError(env, EINVAL, "sendmsg");
+    }
+    std::vector<int> descriptors;
+    for (uint32_t i = 0; i < list.Length(); i++) {
+        const Napi::Value entry = list.Get(i);
+        if (!entry.IsNumber()) {
+            throw Napi::TypeError::New(env, "sendDescriptors: fds must be numbers");
+        }
+        descriptors.push_back(entry.As<Napi::Number>().Int32Value());
+    }
+
+    const size_t payload = descriptors.size() * sizeof(int);
+    std::vector<unsigned char> control(CMSG_SPACE(payload));
+    iovec data = {&byte, 1};
+    msghdr message = {};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(payload);
+    std::memcpy(CMSG_DATA(header), descriptors.data(), payload);
+
+    ssize_t sent;
+    do {
+        sent = sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } while (sent < 0 && errno == EINTR);
+    if (sent != 1) {
+        throw SystemError(env, sent < 0 ? errno : EIO, "sendmsg");
+    }
+    return env.Undefined();
+}

@@ -1,0 +1,138 @@
+import { StowageError } from '../error.js';
+import { isDigest } from './digest.js';
+import { quote, withoutCredentials } from './quote.js';
+
+/** An image in a registry, spelled out. */
+export interface Reference {
+  /** Host and perhaps port: "docker.io", "localhost:5000". */
+  registry: string;
+  /** "library/ubuntu" */
+  repository: string;
+  /** Undefined exactly when `digest` is set: a digest wins over a tag beside it. */
+  tag: string | undefined;
+  digest: string | undefined;
+  /** "docker.io/library/ubuntu:24.04" */
+  canonical: string;
+}
+
+// The grammar is that of github.com/distribution/reference, which docker and podman share.
+const longestName = 255;
+const component = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
+const hostLabel = '(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9])';
+const host = new RegExp(`^(?:${hostLabel}(?:\\.${hostLabel})*|\\[[0-9a-fA-F:.]+\\])(?::[0-9]{1,5})?$`);
+const tagExpression = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
+
+/**
+ * Reads an image reference as docker and podman do, "docker://" in front allowed.
+ * Throws `reference-malformed` with the reason; credentials in the reference are never repeated.
+ */
+export function parseReference(text: string): Reference {
+  const refuse = (reason: string): never => {
+    throw new StowageError(
+      'reference-malformed',
+      `image ${quote(withoutCredentials(text))} is not valid: ${reason}`,
+    );
+  };
+  if (text === '') {
+    throw new StowageError(
+      'reference-malformed',
+      'the image name is empty: write for example --image=ubuntu:24.04',
+    );
+  }
+  if (/[^!-~]/.test(text)) {
+    return refuse('it contains a space, a control character or a letter outside ASCII');
+  }
+  const named = text.startsWith('docker://') ? text.slice('docker://'.length) : text;
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(named);
+  if (scheme) return refuse(`"${scheme[1]}://" is not known here; leave it out, or write docker://`);
+  if (/^[./~]/.test(named)) {
+    return refuse('it is a path, and Stowage runs images from registries; push the image to one and name it');
+  }
+
+  const { name, tag, digest } = split(named, refuse);
+  const { registry, repository } = locate(name, refuse);
+  checkRegistry(registry, refuse);
+  checkRepository(repository, refuse);
+  if (registry.length + 1 + repository.length > longestName) {
+    return refuse(`its name is longer than ${longestName} characters`);
+  }
+  const chosenTag = digest === undefined ? (tag ?? 'latest') : undefined;
+  const canonical = `${registry}/${repository}${digest === undefined ? `:${chosenTag}` : `@${digest}`}`;
+  return { registry, repository, tag: chosenTag, digest, canonical };
+}
+
+type Refuse = (reason: string) => never;
+
+function split(
+  text: string,
+  refuse: Refuse,
+): { name: string; tag: string | undefined; digest: string | undefined } {
+  let name = text;
+  let digest: string | undefined;
+  const at = text.indexOf('@');
+  if (at >= 0) {
+    digest = text.slice(at + 1);
+    name = text.slice(0, at);
+    if (digest.includes('@') || (!isDigest(digest) && withoutCredentials(text) !== text)) {
+      refuse(
+        'it holds credentials, which would show in the queue and in logs; log in with podman or docker instead',
+      );
+    }
+    if (!isDigest(digest)) {
+      refuse(`${quote(digest)} is not a digest; that is "sha256:" and 64 lower-case hex digits`);
+    }
+  }
+  let tag: string | undefined;
+  const colon = name.lastIndexOf(':');
+  if (colon > name.lastIndexOf('/')) {
+    tag = name.slice(colon + 1);
+    name = name.slice(0, colon);
+    if (!tagExpression.test(tag)) {
+      refuse(
+        tag === ''
+          ? 'the tag after ":" is missing'
+          : `the tag ${quote(tag)} may hold only letters, digits, "_", "." and "-", at most 128, and not begin with "." or "-"`,
+      );
+    }
+  }
+  if (name === '') refuse('the name of the image is missing');
+  return { name, tag, digest };
+}
+
+function locate(name: string, refuse: Refuse): { registry: string; repository: string } {
+  const slash = name.indexOf('/');
+  const first = name.slice(0, Math.max(slash, 0));
+  const namesHost = first === 'localhost' || /[.:[]/.test(first);
+  if (slash < 0 || !namesHost) {
+    if (/[A-Z]/.test(name)) refuse('repository names are lower case');
+    return { registry: 'docker.io', repository: slash < 0 ? `library/${name}` : name };
+  }
+  const rest = name.slice(slash + 1);
+  const registry = first.toLowerCase();
+  if (registry !== 'docker.io' && registry !== 'index.docker.io') return { registry, repository: rest };
+  return { registry: 'docker.io', repository: rest.includes('/') ? rest : `library/${rest}` };
+}
+
+function checkRegistry(registry: string, refuse: Refuse): void {
+  const port = /:([0-9]+)$/.exec(registry)?.[1];
+  if (!host.test(registry) || (port !== undefined && (Number(port) < 1 || Number(port) > 65535))) {
+    refuse(`${quote(registry)} is not a registry's host name or host:port`);
+  }
+}
+
+function checkRepository(repository: string, refuse: Refuse): void {
+  if (repository === '') refuse('the repository after the registry is missing');
+  if (/[A-Z]/.test(repository)) refuse('repository names are lower case');
+  for (const part of repository.split('/')) {
+    if (part === '') refuse('it has two "/" in a row, or one at the end');
+    if (part === '.' || part === '..') refuse(`"${part}" cannot be part of a repository name`);
+    if (!component.test(part)) {
+      refuse(
+        `${quote(part)} must be lower-case letters and digits, with single ".", "_", "__" or "-" between them`,
+      );
+    }
+  }
+  // docker reads such a name as the id of a local image; no registry can hold it.
+  if (/^library\/[0-9a-f]{64}$/.test(repository))
+    refuse('64 hex digits are an image id; name the image, or write name@sha256:…');
+}

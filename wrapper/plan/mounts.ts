@@ -1,0 +1,52 @@
+import type { SiteMount } from '../config/config.js';
+import { isAtOrBelow } from './host-path.js';
+
+export interface Mount {
+  source: string;
+  target: string;
+  readOnly: boolean;
+  optional: boolean;
+}
+
+export interface HostDirectories {
+  /** Empty when there is none. */
+  home: string;
+  /** Where the job was submitted; empty when unknown. */
+  working: string;
+  /** Needed at the same path, such as the PMIx server's. */
+  further: readonly string[];
+}
+
+const kernel = ['/proc', '/sys', '/dev'];
+const hostFiles = ['/etc/resolv.conf', '/etc/hosts', '/etc/hostname', '/etc/localtime'];
+
+/** Where the image's own files live, or the kernel's; a host directory there would hide them. */
+const imageOwn = /^\/(?:bin|boot|dev|etc|lib(?:32|64|x32)?|proc|run|sbin|sys|usr)(?:\/|$)/;
+/** Too much of the host to show for the sake of a working directory. */
+const tooWide = new Set(['/', '/home', '/opt', '/var', '/srv', '/mnt', '/root']);
+
+/** What of the host a container shows, in the order in which it is to be mounted. */
+export function planMounts(host: HostDirectories, siteMounts: readonly SiteMount[]): Mount[] {
+  const mounts: Mount[] = [...kernel, '/tmp'].map((path) => same(path));
+  mounts.push(...hostFiles.map((path) => same(path, { readOnly: true, optional: true })));
+  if (host.home !== '' && host.home !== '/' && !imageOwn.test(host.home))
+    add(mounts, same(host.home, { optional: true }));
+  if (host.working !== '' && !tooWide.has(host.working) && !imageOwn.test(host.working)) {
+    add(mounts, same(host.working, { optional: true }));
+  }
+  for (const path of host.further) add(mounts, same(path));
+  mounts.push(...siteMounts);
+  return mounts;
+}
+
+/** Binds are recursive, so what lies below an earlier one is there already. */
+function add(mounts: Mount[], mount: Mount): void {
+  const visible = mounts.some(
+    ({ source, target, readOnly }) => source === target && !readOnly && isAtOrBelow(mount.source, source),
+  );
+  if (!visible) mounts.push(mount);
+}
+
+function same(path: string, flags: { readOnly?: boolean; optional?: boolean } = {}): Mount {
+  return { source: path, target: path, readOnly: false, optional: false, ...flags };
+}

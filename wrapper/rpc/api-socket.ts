@@ -1,0 +1,91 @@
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import type { Server as NetServer } from 'node:net';
+
+import { reasonOf } from '../error.js';
+import type { Log } from '../telemetry/log.js';
+import { Connections } from './connections.js';
+import { healthService, imageService } from './definitions.js';
+import type { HealthService } from './health-service.js';
+import type { ImageService } from './image-service.js';
+import { labelSocket, peerOf } from './peer.js';
+import { listenAt } from './unix-socket.js';
+
+const largestMessageBytes = 4 * 1024 * 1024;
+const mostConnectionsPerUser = 256;
+const mostConnections = 1024;
+const longestIdleMs = 60_000;
+
+/** gRPC on a unix socket. The peer is known before a byte of what it sent is read. */
+export class ApiSocket {
+  private constructor(
+    private readonly grpc: Server,
+    private readonly listener: NetServer,
+    private readonly connections: Connections,
+  ) {}
+
+  static async open(
+    path: string,
+    mode: number,
+    services: { image: ImageService; health: HealthService },
+    log: Log,
+  ): Promise<ApiSocket> {
+    const { image, health } = services;
+    const grpc = new Server({
+      'grpc.max_receive_message_length': largestMessageBytes,
+      'grpc.max_send_message_length': largestMessageBytes,
+      'grpc.max_concurrent_streams': 32,
+      'grpc.max_connection_idle_ms': longestIdleMs,
+      'grpc.enable_channelz': 0,
+    });
+    grpc.addService(imageService, {
+      prepare: (call: Parameters<ImageService['prepare']>[0]) => void image.prepare(call),
+      getVersion: (...call: Parameters<ImageService['getVersion']>) => image.getVersion(...call),
+    });
+    grpc.addService(healthService, {
+      check: (...call: Parameters<HealthService['check']>) => health.check(...call),
+      watch: (call: Parameters<HealthService['watch']>[0]) => health.watch(call),
+    });
+    const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
+    const connections = new Connections(mostConnectionsPerUser, mostConnections, (uid) =>
+      log.write('warning', 'too many connections', { uid }),
+    );
+    const listener = await listenAt(path, mode, (socket) => {
+      // http2 adds its own listener later; until then an error must not be unhandled.
+      socket.on('error', () => undefined);
+      try {
+        const peer = peerOf(socket);
+        if (!connections.admit(peer.uid, socket)) {
+          socket.destroy();
+          return;
+        }
+        labelSocket(socket, peer);
+        injector.injectConnection(socket);
+      } catch (error) {
+        log.write('warning', 'connection refused', { message: reasonOf(error) });
+        socket.destroy();
+      }
+    });
+    return new ApiSocket(grpc, listener, connections);
+  }
+
+  /** Takes no new connections; the path is gone when this returns. */
+  stopListening(): void {
+    this.listener.close();
+  }
+
+  /** Closes what is open: politely, and after `graceMs` all the same. */
+  async close(graceMs: number): Promise<void> {
+    this.stopListening();
+    await new Promise<void>((resolve) => {
+      const force = setTimeout(() => {
+        this.grpc.forceShutdown();
+        resolve();
+      }, graceMs);
+      this.grpc.tryShutdown(() => {
+        clearTimeout(force);
+        resolve();
+      });
+    });
+    this.connections.destroyAll();
+  }
+}

@@ -1,0 +1,95 @@
+import type { FileHandle } from 'node:fs/promises';
+import type { Server, Socket } from 'node:net';
+
+import { addon } from '../addon/addon.js';
+import { reasonOf } from '../error.js';
+import type { BlobStore } from '../store/blob-store.js';
+import type { Log } from '../telemetry/log.js';
+import { Connections } from './connections.js';
+import { descriptorOf, peerOf } from './peer.js';
+import { ticketBytes, type Tickets } from './tickets.js';
+import { listenAt } from './unix-socket.js';
+
+const granted = 0;
+const refused = Buffer.of(1);
+const patienceMs = 10_000;
+
+/** Where tickets are turned into descriptors. ContainerPlan.blob_ticket describes the exchange. */
+export class BlobSocket {
+  private constructor(
+    private readonly listener: Server,
+    private readonly connections: Connections,
+  ) {}
+
+  static async open(
+    path: string,
+    mode: number,
+    tickets: Tickets,
+    store: BlobStore,
+    log: Log,
+  ): Promise<BlobSocket> {
+    const connections = new Connections(64, 512, (uid) =>
+      log.write('warning', 'too many blob connections', { uid }),
+    );
+    const listener = await listenAt(path, mode, (socket) => {
+      socket.on('error', () => undefined);
+      try {
+        const { uid } = peerOf(socket);
+        if (!connections.admit(uid, socket)) {
+          socket.destroy();
+          return;
+        }
+        socket.setTimeout(patienceMs, () => socket.destroy());
+        receiveTicket(socket, (ticket) => {
+          serve(socket, tickets.redeem(uid, ticket), store).catch((error: unknown) => {
+            log.write('warning', 'blobs not handed over', { uid, message: reasonOf(error) });
+            socket.destroy();
+          });
+        });
+      } catch (error) {
+        log.write('warning', 'connection refused', { message: reasonOf(error) });
+        socket.destroy();
+      }
+    });
+    return new BlobSocket(listener, connections);
+  }
+
+  close(): void {
+    this.listener.close();
+    this.connections.destroyAll();
+  }
+}
+
+/** Calls `onTicket` once: with exactly as many bytes as a ticket has, or with none of them if more came. */
+function receiveTicket(socket: Socket, onTicket: (ticket: Buffer) => void): void {
+  let received = Buffer.alloc(0);
+  const onData = (chunk: Buffer): void => {
+    received = Buffer.concat([received, chunk.subarray(0, ticketBytes + 1)]);
+    if (received.length < ticketBytes) return;
+    socket.off('data', onData);
+    socket.pause();
+    onTicket(received.length === ticketBytes ? received : Buffer.alloc(0));
+  };
+  socket.on('data', onData);
+}
+
+async function serve(
+  socket: Socket,
+  digests: readonly string[] | undefined,
+  store: BlobStore,
+): Promise<void> {
+  if (!digests) {
+    socket.end(refused);
+    return;
+  }
+  const files = new Map<string, FileHandle>();
+  try {
+    for (const digest of digests) if (!files.has(digest)) files.set(digest, await store.open(digest));
+    const fds = digests.map((digest) => (files.get(digest) as FileHandle).fd);
+    addon.sendDescriptors(descriptorOf(socket), granted, fds);
+    socket.end();
+  } finally {
+    // The receiver has its own by now.
+    await Promise.all([...files.values()].map((file) => file.close()));
+  }
+}

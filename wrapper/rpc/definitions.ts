@@ -1,0 +1,50 @@
+import type { MethodDefinition, ServiceDefinition } from '@grpc/grpc-js';
+import { grpc, stowage } from '#proto';
+
+const { v1 } = stowage;
+const health = grpc.health.v1;
+
+export type PrepareRequestMessage = stowage.v1.PrepareRequest;
+export type PrepareResponseMessage = stowage.v1.PrepareResponse.$Properties;
+export type GetVersionResponseMessage = stowage.v1.GetVersionResponse.$Properties;
+export type HealthCheckRequestMessage = grpc.health.v1.HealthCheckRequest;
+export type HealthCheckResponseMessage = grpc.health.v1.HealthCheckResponse.$Properties;
+export type ServingStatus = grpc.health.v1.HealthCheckResponse.ServingStatus;
+export const ServingStatus = health.HealthCheckResponse.ServingStatus;
+export const ProgressPhase = v1.Progress.Phase;
+
+/** What protobufjs generates for a message, as far as gRPC needs it. */
+interface Codec<Properties, Message> {
+  encode(message: Properties): { finish(): Uint8Array };
+  decode(bytes: Uint8Array): Message;
+}
+
+function method<RequestProperties, Request, ResponseProperties, Response>(
+  path: string,
+  request: Codec<RequestProperties, Request>,
+  response: Codec<ResponseProperties, Response>,
+  responseStream: boolean,
+): MethodDefinition<RequestProperties, Response> {
+  return {
+    path,
+    requestStream: false,
+    responseStream,
+    requestSerialize: (message) => Buffer.from(request.encode(message).finish()),
+    requestDeserialize: (bytes) => request.decode(bytes) as unknown as RequestProperties,
+    responseSerialize: (message) =>
+      Buffer.from(response.encode(message as unknown as ResponseProperties).finish()),
+    responseDeserialize: (bytes) => response.decode(bytes),
+  };
+}
+
+export const imageServiceName = 'stowage.v1.ImageService';
+
+export const imageService = {
+  prepare: method(`/${imageServiceName}/Prepare`, v1.PrepareRequest, v1.PrepareResponse, true),
+  getVersion: method(`/${imageServiceName}/GetVersion`, v1.GetVersionRequest, v1.GetVersionResponse, false),
+} satisfies ServiceDefinition;
+
+export const healthService = {
+  check: method('/grpc.health.v1.Health/Check', health.HealthCheckRequest, health.HealthCheckResponse, false),
+  watch: method('/grpc.health.v1.Health/Watch', health.HealthCheckRequest, health.HealthCheckResponse, true),
+} satisfies ServiceDefinition;

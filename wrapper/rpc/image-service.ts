@@ -1,0 +1,113 @@
+import type { sendUnaryData, ServerUnaryCall, ServerWritableStream } from '@grpc/grpc-js';
+
+import { StowageError } from '../error.js';
+import { withoutCredentials } from '../image/quote.js';
+import type { Log } from '../telemetry/log.js';
+import { Stopwatch } from '../telemetry/stopwatch.js';
+import type {
+  GetVersionResponseMessage,
+  PrepareRequestMessage,
+  PrepareResponseMessage,
+} from './definitions.js';
+import { peerFromLabel } from './peer.js';
+import { prepare, type Request, type Workshop } from './prepare.js';
+import { ProgressReporter } from './progress.js';
+import { checkRequest, thisSide } from './request.js';
+import { asStowageError, statusOf } from './status.js';
+
+type PrepareCall = ServerWritableStream<PrepareRequestMessage, PrepareResponseMessage>;
+
+/** Between gRPC and the functions that do the work: translates, times, logs. */
+export class ImageService {
+  readonly #running = new Set<AbortController>();
+
+  constructor(
+    private readonly workshop: Workshop,
+    private readonly log: Log,
+  ) {}
+
+  get runningCount(): number {
+    return this.#running.size;
+  }
+
+  /** Fails every Prepare that is under way. */
+  abortAll(reason: StowageError): void {
+    for (const controller of this.#running) controller.abort(reason);
+  }
+
+  getVersion(
+    _call: ServerUnaryCall<unknown, GetVersionResponseMessage>,
+    answer: sendUnaryData<GetVersionResponseMessage>,
+  ): void {
+    answer(null, { server: thisSide });
+  }
+
+  async prepare(call: PrepareCall): Promise<void> {
+    const controller = new AbortController();
+    const progress = new ProgressReporter((event) => void call.write({ progress: event }));
+    const began = performance.now();
+    const request: Request = {
+      callerUid: -1,
+      signal: controller.signal,
+      progress,
+      stopwatch: new Stopwatch(),
+      notes: {},
+    };
+    this.#running.add(controller);
+    call.on('cancelled', () => controller.abort(new Cancelled()));
+    let failure: unknown;
+    try {
+      request.callerUid = peerFromLabel(call.getPeer()).uid;
+      call.write({ welcome: thisSide });
+      const plan = await prepare(this.workshop, checkRequest(call.request), request);
+      call.write({ plan });
+      call.end();
+    } catch (error) {
+      // Once aborted, whatever broke off broke off for that reason.
+      failure = controller.signal.aborted ? controller.signal.reason : error;
+      if (!(failure instanceof Cancelled)) call.emit('error', statusOf(naming(request.notes.image, failure)));
+    } finally {
+      progress.close();
+      this.#running.delete(controller);
+      this.#report(call, request, performance.now() - began, failure);
+    }
+  }
+
+  #report(call: PrepareCall, request: Request, totalMs: number, failure: unknown): void {
+    const { job, reference } = call.request;
+    const common = {
+      job: job?.jobId ?? 0,
+      step: job?.stepId ?? 0,
+      uid: request.callerUid,
+      image: request.notes.image ?? withoutCredentials(reference.slice(0, 300)),
+      digest: request.notes.digest,
+      downloadedBytes: request.notes.downloadedBytes ?? 0,
+      ms: { ...request.stopwatch.phasesMs, total: Math.round(totalMs) },
+    };
+    if (failure === undefined) return this.log.write('info', 'prepared', common);
+    if (failure instanceof Cancelled) return this.log.write('info', 'cancelled', common);
+    const { code, message, cause } = asStowageError(failure);
+    // The stack of a defect belongs in the log, and nowhere else.
+    const detail = code === 'internal' && cause instanceof Error ? cause.stack : undefined;
+    this.log.write(code === 'internal' ? 'error' : 'warning', 'refused', {
+      ...common,
+      code,
+      message,
+      detail,
+    });
+  }
+}
+
+/** A message for the user names the image; what was thrown deep down may not know it. */
+function naming(image: string | undefined, failure: unknown): StowageError {
+  const error = asStowageError(failure);
+  if (image === undefined || error.message.includes(image)) return error;
+  return new StowageError(error.code, `image ${image} cannot be had: ${error.message}`, { cause: error });
+}
+
+/** The caller went away; there is nobody to tell. */
+class Cancelled extends Error {
+  constructor() {
+    super('the caller went away');
+  }
+}
