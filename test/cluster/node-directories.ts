@@ -1,0 +1,22 @@
+import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { nodePaths, type Layout } from './layout.js';
+import { mountTrees } from './mounts.js';
+import { account, serviceUser } from './users.js';
+
+const makeDirectory = (path: string, mode: number, uid: number, gid: number): void => {
+  mkdirSync(path, { recursive: true });
+  chmodSync(path, mode);
+  chownSync(path, uid, gid);
+};
+
+/** What a node has before its daemons start, on the host below `layout.nodes`. */
+export const makeNodeDirectories = (layout: Layout, node: string): void => {
+  const { hosts, tmp, run, store, trees } = nodePaths(`${layout.nodes}/${node}`);
+  const service = account(serviceUser);
+  makeDirectory(tmp, 0o1777, 0, 0);
+  writeFileSync(hosts, `127.0.0.1 ${node}\n${readFileSync('/etc/hosts', 'utf8')}`);
+  // RuntimeDirectory= and StateDirectory= of stowaged.service.
+  makeDirectory(run, 0o755, service.uid, service.gid);
+  makeDirectory(store, 0o700, service.uid, service.gid);
+  mountTrees(layout, trees);
+};

@@ -1,0 +1,66 @@
+import { hostname } from 'node:os';
+import type { Layout } from './layout.js';
+
+export interface SlurmPorts {
+  readonly slurmctld: number;
+  /** One for each node. */
+  readonly slurmd: readonly number[];
+}
+
+export const nodeNames = (count: number): string[] =>
+  Array.from({ length: count }, (_, index) => `n${index + 1}`);
+
+/** slurm.conf(5) for several nodes on one host. `extra` wins over what stands here. */
+export const slurmConf = (
+  layout: Layout,
+  ports: SlurmPorts,
+  extra: Readonly<Record<string, string>>,
+): string => {
+  const host = hostname().split('.')[0] ?? 'localhost';
+  const settings: Record<string, string> = {
+    ClusterName: `stowage${layout.id}`,
+    SlurmctldHost: `${host}(127.0.0.1)`,
+    SlurmctldPort: String(ports.slurmctld),
+    // Nothing listens beyond the loopback interface.
+    CommunicationParameters: 'NoCtldInAddrAny,NoInAddrAny',
+    AuthType: 'auth/munge',
+    CredType: 'cred/munge',
+    AuthInfo: `socket=${layout.mungeSocket}`,
+    SlurmUser: 'root',
+    StateSaveLocation: `${layout.data}/slurmctld`,
+    SlurmctldPidFile: `${layout.data}/slurmctld.pid`,
+    SlurmctldLogFile: `${layout.logs}/slurmctld.log`,
+    SlurmdSpoolDir: `${layout.data}/spool/%n`,
+    SlurmdPidFile: `${layout.data}/slurmd-%n.pid`,
+    SlurmdLogFile: `${layout.logs}/slurmd-%n.log`,
+    PlugStackConfig: layout.plugstackConf,
+    // 64 ranks must fit on a node whatever the host has.
+    SlurmdParameters: 'config_overrides',
+    SelectType: 'select/cons_tres',
+    SelectTypeParameters: 'CR_Core',
+    SchedulerParameters: 'batch_sched_delay=0,sched_interval=1',
+    ProctrackType: 'proctrack/linuxproc',
+    TaskPlugin: 'task/none',
+    JobAcctGatherType: 'jobacct_gather/none',
+    AccountingStorageType: 'accounting_storage/none',
+    JobCompType: 'jobcomp/none',
+    MpiDefault: 'none',
+    MailProg: '/bin/true',
+    ReturnToService: '2',
+    // A job waits no longer for its epilog, a kill or a node than a test would.
+    EpilogMsgTime: '0',
+    KillWait: '5',
+    SlurmdTimeout: '30',
+    InactiveLimit: '0',
+    MinJobAge: '60',
+    ...extra,
+  };
+  const lines = Object.entries(settings).map(([key, value]) => `${key}=${value}`);
+  ports.slurmd.forEach((port, index) => {
+    const name = nodeNames(ports.slurmd.length)[index] ?? '';
+    const size = 'Sockets=1 CoresPerSocket=64 ThreadsPerCore=1 RealMemory=16000';
+    lines.push(`NodeName=${name} NodeHostname=${host} NodeAddr=127.0.0.1 Port=${port} ${size} State=UNKNOWN`);
+  });
+  lines.push('PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP');
+  return `${lines.join('\n')}\n`;
+};

@@ -1,0 +1,64 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { promisify } from 'node:util';
+import type { Daemons } from './daemons.js';
+import { ClusterError } from './error.js';
+import type { Layout } from './layout.js';
+import { onNode } from './node-namespace.js';
+import { waitFor } from './wait.js';
+
+const exec = promisify(execFile);
+
+export const slurmdName = (node: string): string => `slurmd-${node}`;
+
+export const startSlurmctld = (layout: Layout, daemons: Daemons): void => {
+  mkdirSync(`${layout.data}/slurmctld`, { recursive: true });
+  daemons.start({
+    name: 'slurmctld',
+    output: 'slurmctld.err',
+    argv: ['slurmctld', '-D', '-f', layout.slurmConf],
+  });
+};
+
+export const startSlurmd = (layout: Layout, daemons: Daemons, node: string): void => {
+  mkdirSync(`${layout.data}/spool/${node}`, { recursive: true });
+  const argv = onNode(layout, node, ['slurmd', '-D', '-f', layout.slurmConf, '-N', node]);
+  daemons.start({ name: slurmdName(node), output: `${slurmdName(node)}.err`, argv });
+};
+
+/** What sinfo calls the state of each node: "idle", "mixed", "drained", "down*". */
+export const nodeStates = async (layout: Layout): Promise<Map<string, string>> => {
+  const { stdout } = await exec('sinfo', ['--noheader', '--Node', '--format=%N %t'], {
+    env: { ...process.env, SLURM_CONF: layout.slurmConf },
+  });
+  return new Map(
+    stdout
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => [line.split(' ')[0] ?? '', line.split(' ')[1] ?? '']),
+  );
+};
+
+export const waitUntilIdle = async (
+  layout: Layout,
+  nodes: readonly string[],
+  timeoutMs: number,
+  signal?: AbortSignal,
+): Promise<void> => {
+  let seen = 'slurmctld does not answer';
+  const idle = async () => {
+    try {
+      const states = await nodeStates(layout);
+      seen = [...states].map(([node, state]) => `${node} ${state}`).join(', ');
+      return nodes.every((node) => states.get(node) === 'idle');
+    } catch {
+      return false;
+    }
+  };
+  try {
+    await waitFor(idle, { failure: 'not all nodes became idle', timeoutMs, signal });
+  } catch (cause) {
+    if (!(cause instanceof ClusterError)) throw cause;
+    throw new ClusterError(`${cause.message} (${seen}); the logs are in ${layout.logs}`, { cause });
+  }
+};

@@ -1,0 +1,52 @@
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { makeImage, run, type OciImage } from './oci-image.js';
+
+const busybox = '/bin/busybox';
+const release = 'NAME=busybox\nID=busybox\nPRETTY_NAME="Stowage test image"\n';
+
+const fill = async (root: string, signal?: AbortSignal): Promise<void> => {
+  for (const directory of ['bin', 'etc', 'home', 'root', 'var/lib'])
+    mkdirSync(`${root}/${directory}`, { recursive: true });
+  mkdirSync(`${root}/tmp`);
+  chmodSync(`${root}/tmp`, 0o1777);
+  copyFileSync(busybox, `${root}/bin/busybox`);
+  for (const applet of (await run(busybox, ['--list'], signal)).trim().split('\n')) {
+    if (applet !== 'busybox') symlinkSync('busybox', `${root}/bin/${applet}`);
+  }
+  writeFileSync(`${root}/etc/os-release`, release);
+  writeFileSync(`${root}/etc/passwd`, 'root:x:0:0:root:/root:/bin/sh\n');
+  writeFileSync(`${root}/etc/group`, 'root:x:0:\n');
+  writeFileSync(`${root}/etc/motd`, 'from the lower layer\n');
+  writeFileSync(`${root}/etc/withdrawn`, 'the upper layer removes this\n');
+};
+
+/** The second layer changes one file and removes another. */
+const change = async (root: string): Promise<void> => {
+  writeFileSync(`${root}/etc/motd`, 'from the upper layer\n');
+  rmSync(`${root}/etc/withdrawn`);
+};
+
+/** Busybox and nothing else; made in seconds. */
+export const busyboxImage = (signal?: AbortSignal): Promise<OciImage> =>
+  makeImage(
+    {
+      name: 'busybox',
+      recipe: [readFileSync(busybox).toString('base64'), release, fill.toString(), change.toString()],
+      config: [
+        '--config.env=PATH=/bin',
+        '--config.env=FROM_IMAGE=yes',
+        '--config.workingdir=/var/lib',
+        '--config.cmd=/bin/sh',
+      ],
+      layers: [fill, change],
+    },
+    signal,
+  );
