@@ -9,6 +9,9 @@ static void make_printable(char *text) {
     for (unsigned char *at = (unsigned char *)text; *at; at++) {
         if (*at < 0x20 || *at == 0x7f)
             *at = '?';
+        // U+0080 to U+009F, which terminals take for control characters as well.
+        if (at[0] == 0xc2 && at[1] >= 0x80 && at[1] <= 0x9f)
+            at[0] = at[1] = '?';
     }
 }
 

@@ -14,7 +14,8 @@ struct error {
 };
 
 // Sets the sentence. Returns -1, so that `return error_set(err, …)` reads well. Control characters in the
-// formatted result are replaced by '?', because names of files and images come from strangers.
+// formatted result are replaced by '?', those of UTF-8 included, because names of files and images come from
+// strangers.
 int error_set(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 // As error_set(), and appends ": " and the text of errno as it was on entry.

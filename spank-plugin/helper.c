@@ -91,26 +91,40 @@ static int explain_death(int status, struct error *err) {
     return error_set(err, "stowage-enter ended without an answer (status %d)", status);
 }
 
-// The answer is "E<sentence>\0", or "H<pid>\0W<directory>\0" and then the environment records of
-// struct step_container.
+// Takes one record off the front of the answer: its first byte must be `kind`. NULL if it is not there.
+static const char *take_record(const char **at, const char *end, char kind) {
+    const char *record = *at;
+    if (record == end || record[0] != kind)
+        return NULL;
+    *at += strlen(record) + 1;
+    return record + 1;
+}
+
+static int copy_path(char to[PATH_MAX], const char *record) {
+    return record && record[0] == '/' && snprintf(to, PATH_MAX, "%s", record) < PATH_MAX ? 0 : -1;
+}
+
+// The answer is "E<sentence>\0", or "H<pid>\0", "L<lock>\0", "W<directory>\0" and then the environment
+// records of struct step_container.
 static int parse_reply(char *reply, size_t length, struct step_container *container, struct error *err) {
+    const char *at = reply;
     const char *end = reply + length;
     if (length == 0 || end[-1] != '\0')
         return error_set(err, "the answer of stowage-enter is not whole");
     if (reply[0] == 'E')
         return error_set(err, "%s", reply + 1);
 
-    const char *directory = reply + strlen(reply) + 1;
-    if (reply[0] != 'H' || directory == end || directory[0] != 'W')
-        return error_set(err, "the answer of stowage-enter is of another version");
-    const char *environment = directory + strlen(directory) + 1;
-    long holder = strtol(reply + 1, NULL, 10);
-    if (holder <= 1 || strlen(directory + 1) >= sizeof container->working_directory)
-        return error_set(err, "the answer of stowage-enter is of another version");
+    const char *pid = take_record(&at, end, 'H');
+    const char *lock = take_record(&at, end, 'L');
+    const char *directory = take_record(&at, end, 'W');
+    long holder = pid ? strtol(pid, NULL, 10) : 0;
+    if (holder <= 1 || holder > INT_MAX || copy_path(container->tree_lock, lock) != 0 ||
+        copy_path(container->working_directory, directory) != 0)
+        return error_set(err,
+                         "stowage-enter is of another release; the administrators must install the same one");
     container->holder = (pid_t)holder;
-    strcpy(container->working_directory, directory + 1);
-    container->environment_bytes = (uint32_t)(end - environment);
-    memmove(container->environment, environment, container->environment_bytes);
+    container->environment_bytes = (uint32_t)(end - at);
+    memmove(container->environment, at, container->environment_bytes);
     return 0;
 }
 
@@ -119,8 +133,10 @@ static void exec_helper(const char *path, char **argv, char **environment, int r
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     if (getppid() != leader)
         _exit(EXIT_NOT_EXECUTED);
+    // Out of the way first: where a standard descriptor was closed, this one may have got its number.
+    reply = fcntl(reply, F_DUPFD, REPLY_FD + 1);
     int null = open("/dev/null", O_RDWR);
-    if (dup2(reply, REPLY_FD) < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 ||
+    if (reply < 0 || dup2(reply, REPLY_FD) < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 ||
         dup2(null, STDOUT_FILENO) < 0)
         _exit(EXIT_NOT_EXECUTED);
     // Nothing of the rank, such as the socket of PMI-2, may stay open in a process it does not know.
@@ -180,6 +196,8 @@ int helper_run(const struct settings *settings, const struct helper_request *req
 
     char *reply = container->environment;
     ssize_t length = read_all(ours, reply, sizeof container->environment, err);
+    if (length < 0)
+        kill(pid, SIGKILL);
     int status = 0;
     if (wait_for(pid, &status) != 0)
         return error_errno(err, "lost track of stowage-enter");

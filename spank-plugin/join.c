@@ -1,21 +1,35 @@
 #include "join.h"
 #include "cleanup.h"
 
+#include <fcntl.h>
 #include <sched.h>
+#include <sys/file.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
-#include <unistd.h>
 
-int join_container(pid_t holder, const char *working_directory, int *pidfd, struct error *err) {
-    cleanup_close int target = pidfd_open(holder, 0);
+// That the tree is in use is told by the mount tables of processes. One that may not be dumped, as a rank
+// before its exec, hides its table where /proc is mounted with hidepid; so until then the lock speaks for it.
+static int lock_tree(const char *path, struct error *err) {
+    cleanup_close int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB) != 0)
+        return error_errno(err, "cannot take the lock of the image's tree, %s", path);
+    return steal_fd(&fd);
+}
+
+int join_container(const struct step_container *container, int *pidfd, struct error *err) {
+    cleanup_close int target = pidfd_open(container->holder, 0);
     if (target < 0)
         return error_errno(err, "the process that keeps the container is gone");
+    cleanup_close int lock = lock_tree(container->tree_lock, err);
+    if (lock < 0)
+        return -1;
     if (setns(target, CLONE_NEWUSER | CLONE_NEWNS) != 0)
         return error_errno(err, "cannot join the container's namespaces");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return error_errno(err, "cannot set no_new_privs");
-    if (chdir(working_directory) != 0)
-        return error_errno(err, "cannot change to %s in the container", working_directory);
+    if (chdir(container->working_directory) != 0)
+        return error_errno(err, "cannot change to %s in the container", container->working_directory);
     *pidfd = steal_fd(&target);
+    steal_fd(&lock);
     return 0;
 }

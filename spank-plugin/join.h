@@ -2,10 +2,10 @@
 #pragma once
 
 #include "error.h"
+#include "step.h"
 
-#include <sys/types.h>
-
-// Joins the user and mount namespace of `holder`, a process of the same user, in one call (setns(2) with a
-// pidfd, Linux 5.8), sets no_new_privs and changes to `working_directory`. The caller must have one thread.
-// *pidfd receives a descriptor of the holder, to be closed by the caller.
-int join_container(pid_t holder, const char *working_directory, int *pidfd, struct error *err);
+// Joins the user and mount namespace of the container's holder, a process of the same user, in one call
+// (setns(2) with a pidfd, Linux 5.8), sets no_new_privs and changes to the working directory. The caller must
+// have one thread. *pidfd receives a descriptor of the holder, to be closed by the caller. The lock on the
+// image's tree, taken on the way, is meant to stay open until the rank executes its program.
+int join_container(const struct step_container *container, int *pidfd, struct error *err);

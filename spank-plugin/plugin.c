@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 SPANK_PLUGIN(stowage, 1)
@@ -50,8 +51,12 @@ static struct settings settings;
 static bool requested;
 static char *image;
 static struct step *step;
-// The first failure in slurmstepd. It is kept until task_init, because only there does Slurm stop the step
-// for it without draining the node or reporting success.
+// Of slurmstepd, which the ranks have as their parent.
+static pid_t slurmstepd;
+// The first failure. It is kept until Slurm can do the right thing with it: in slurmstepd until task_init,
+// because only there it stops the step for it without draining the node or reporting success; in srun and its
+// like until init_post_opt, because after an option callback that fails it repeats the argument, and with it
+// a password.
 static struct error deferred;
 static bool failed;
 
@@ -71,44 +76,37 @@ static bool contradicts(const char *argument) {
     return image && strcmp(image, argument) != 0 && !(inherited && strcmp(image, inherited) == 0);
 }
 
-static int check_locally(const char *argument) {
-    struct error err;
-    if (reference_check(argument, &err) != 0) {
-        slurm_error("stowage: %s", err.text);
+static int check_locally(const char *argument, struct error *err) {
+    if (reference_check(argument, err) != 0)
         return -1;
-    }
-    if (contradicts(argument)) {
-        slurm_error(
-            "stowage: --image is given twice, as %s and %s; all parts of one srun share one image, so start "
-            "a second srun for the other",
-            image, argument);
-        return -1;
-    }
+    if (contradicts(argument))
+        return error_set(err,
+                         "--image is given twice, as %s and %s; all parts of one srun share one image, so "
+                         "start a second srun for the other",
+                         image, argument);
     return 0;
 }
 
 static int on_image(int value, const char *argument, int remote) {
     (void)value;
-    if (!remote && check_locally(argument) != 0)
-        return -1;
+    struct error err;
+    if (!remote && !failed && check_locally(argument, &err) != 0)
+        defer(&err);
     // The job's value comes first, and that of srun, which overrides it, last.
     free(image);
     image = strdup(argument ? argument : "");
     requested = true;
-    return image ? 0 : -1;
+    return 0;
 }
 
 int slurm_spank_init(spank_t spank, int argc, char **argv) {
     struct error err;
-    if (settings_read(&settings, argc, argv, &err) != 0) {
+    if (settings_read(&settings, argc, argv, &err) != 0)
         defer(&err);
-        if (in_allocation_command()) {
-            slurm_error("stowage: %s", err.text);
-            return -1;
-        }
-    }
+    // Fails where another plugin has an option of that name; Slurm says so, and the other plugin gets the
+    // image.
     if (in_allocation_command() || spank_context() == S_CTX_REMOTE)
-        return spank_option_register(spank, &image_option) == ESPANK_SUCCESS ? 0 : -1;
+        spank_option_register(spank, &image_option);
     return 0;
 }
 
@@ -119,11 +117,15 @@ static void pass_image_to_batch_step(void) {
         unsetenv(IMAGE_VARIABLE);
 }
 
-static char *image_from_environment(spank_t spank) {
-    char value[REFERENCE_MAX + 1];
-    if (spank_getenv(spank, IMAGE_VARIABLE, value, sizeof value) != ESPANK_SUCCESS)
-        return NULL;
-    return strdup(value);
+// Takes the image that pass_image_to_batch_step() left, if it left one. A value that does not fit was not its
+// own, but was asked for all the same.
+static void read_image_from_environment(spank_t spank) {
+    char value[REFERENCE_MAX + 1] = "";
+    spank_err_t found = spank_getenv(spank, IMAGE_VARIABLE, value, sizeof value);
+    if (found == ESPANK_ENV_NOEXIST)
+        return;
+    requested = true;
+    image = found == ESPANK_SUCCESS ? strdup(value) : NULL;
 }
 
 // Whether this step is the job's own script or shell rather than something that srun starts.
@@ -136,6 +138,7 @@ static bool is_batch(uint32_t step_id) {
 static void prepare_step(spank_t spank) {
     uint32_t step_id = 0, ranks = 0;
     struct error err;
+    slurmstepd = getpid();
     if (spank_get_item(spank, S_JOB_STEPID, &step_id) != ESPANK_SUCCESS ||
         spank_get_item(spank, S_JOB_LOCAL_TASK_COUNT, &ranks) != ESPANK_SUCCESS) {
         error_set(&err, "Slurm does not say which step this is");
@@ -146,7 +149,7 @@ static void prepare_step(spank_t spank) {
     if (on_host && !failed)
         requested = false;
     else if (!requested && is_batch(step_id))
-        requested = (image = image_from_environment(spank)) != NULL;
+        read_image_from_environment(spank);
     if (!requested)
         return;
     if (reference_check(image, &err) != 0 || step_create(&step, ranks, &err) != 0)
@@ -156,6 +159,10 @@ static void prepare_step(spank_t spank) {
 int slurm_spank_init_post_opt(spank_t spank, int argc, char **argv) {
     (void)argc;
     (void)argv;
+    if (in_allocation_command() && requested && failed) {
+        slurm_error("stowage: %s", deferred.text);
+        return -1;
+    }
     if (spank_context() == S_CTX_ALLOCATOR)
         pass_image_to_batch_step();
     else if (spank_context() == S_CTX_REMOTE)
@@ -182,7 +189,7 @@ int slurm_spank_task_init_privileged(spank_t spank, int argc, char **argv) {
 }
 
 static int lead(spank_t spank, struct error *err) {
-    struct helper_request request = {.image = image, .slurmstepd = getppid()};
+    struct helper_request request = {.image = image, .slurmstepd = slurmstepd};
     int arguments = 0;
     char **argument = NULL;
     if (spank_get_item(spank, S_JOB_ID, &request.job_id) != ESPANK_SUCCESS ||
@@ -214,7 +221,7 @@ static int set_environment(spank_t spank, struct step_container *container, stru
         char *equals = strchr(name, '=');
         cleanup_free char *copy = equals ? strndup(name, (size_t)(equals - name)) : NULL;
         if (!copy || spank_setenv(spank, copy, equals + 1, 1) != ESPANK_SUCCESS)
-            return error_set(err, "cannot set a variable of the image's environment");
+            return error_set(err, "cannot set the variable %.100s of the image's environment", name);
     }
     if (spank_setenv(spank, "PWD", container->working_directory, 1) != ESPANK_SUCCESS)
         return error_set(err, "cannot set PWD");
@@ -224,11 +231,29 @@ static int set_environment(spank_t spank, struct step_container *container, stru
 static int enter_container(spank_t spank, struct error *err) {
     struct step_container *container = step_container(step);
     cleanup_close int holder = -1;
-    if (join_container(container->holder, container->working_directory, &holder, err) != 0)
+    if (join_container(container, &holder, err) != 0)
         return -1;
     if (step_joined(step))
         pidfd_send_signal(holder, SIGKILL, NULL, 0);
     return set_environment(spank, container, err);
+}
+
+// While a rank waits for its image it ends with slurmstepd, whose death nobody else would tell it.
+static int end_with_slurmstepd(struct error *err) {
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != slurmstepd)
+        return error_set(err, "slurmstepd has ended");
+    return 0;
+}
+
+// The program that the rank becomes shall not know of this.
+static void outlive_slurmstepd(void) {
+    prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+}
+
+// One rank of the node is enough to say what all of them have met.
+static bool is_first_rank(spank_t spank) {
+    int rank = 0;
+    return spank_get_item(spank, S_TASK_ID, &rank) != ESPANK_SUCCESS || rank == 0;
 }
 
 // Ends the rank. Returning an error would do if the plugin is loaded as `required`; where a site wrote
@@ -248,11 +273,11 @@ int slurm_spank_task_init(spank_t spank, int argc, char **argv) {
     if (!requested)
         return 0;
     if (failed)
-        refuse(spank, &deferred);
+        refuse(spank, is_first_rank(spank) ? &deferred : NULL);
 
     struct error err;
     enum step_outcome outcome;
-    if (step_enter(step, &outcome, &err) != 0)
+    if (end_with_slurmstepd(&err) != 0 || step_enter(step, &outcome, &err) != 0)
         refuse(spank, &err);
     if (outcome == STEP_UNDECIDED) {
         bool led = lead(spank, &err) == 0;
@@ -265,18 +290,20 @@ int slurm_spank_task_init(spank_t spank, int argc, char **argv) {
     }
     if (enter_container(spank, &err) != 0)
         refuse(spank, &err);
+    outlive_slurmstepd();
     return 0;
 }
 
+// Slurm calls no slurm_spank_init before this one.
 int slurm_spank_job_epilog(spank_t spank, int argc, char **argv) {
-    (void)argc;
-    (void)argv;
     uid_t uid;
     gid_t gid;
     struct error err;
-    if (failed || spank_get_item(spank, S_JOB_UID, &uid) != ESPANK_SUCCESS)
-        return 0;
-    int found = tree_directory_find(settings.trees, uid, &gid, &err);
+    int found = settings_read(&settings, argc, argv, &err);
+    if (found == 0 && spank_get_item(spank, S_JOB_UID, &uid) != ESPANK_SUCCESS)
+        found = error_set(&err, "Slurm does not say whose job has ended");
+    if (found == 0)
+        found = tree_directory_find(settings.trees, uid, &gid, &err);
     if (found < 0 || (found > 0 && helper_sweep(&settings, uid, gid, &err) != 0))
         slurm_error("stowage: %s", err.text);
     // An epilog that fails drains the node; trees that stay behind are only memory.

@@ -1,9 +1,10 @@
 #include "reference.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
-enum { NAME_MAX_BYTES = 255, TAG_MAX_BYTES = 128 };
+enum { NAME_MAX_BYTES = 255, TAG_MAX_BYTES = 128, SHOWN_MAX = 300 };
 
 static bool is_lower(char c) {
     return c >= 'a' && c <= 'z';
@@ -146,7 +147,7 @@ static int check_tag(const char *tag, size_t length, const char *shown, struct e
     return error_set(err,
                      "--image=%s: '%.*s' is not a tag; a tag is up to 128 letters, digits, '_', '.' and '-', "
                      "and starts with a letter, digit or '_'",
-                     shown, (int)length, tag);
+                     shown, (int)(length < SHOWN_MAX ? length : SHOWN_MAX), tag);
 }
 
 static int check_path(const char *path, size_t length, const char *shown, struct error *err) {
@@ -175,7 +176,9 @@ int reference_check(const char *text, struct error *err) {
     if (!is_printable_ascii(text))
         return error_set(err, "--image: the name holds spaces, control or non-ASCII characters");
 
-    const char *shown = text;
+    // As much of it as leaves room for the reason.
+    char shown[SHOWN_MAX];
+    snprintf(shown, sizeof shown, "%s", text);
     if (strncmp(text, "docker://", 9) == 0)
         text += 9;
 

@@ -33,17 +33,20 @@ int step_create(struct step **step, uint32_t ranks, struct error *err) {
 
 int step_enter(struct step *step, enum step_outcome *outcome, struct error *err) {
     int failure = pthread_mutex_lock(&step->lock);
-    if (failure == EOWNERDEAD) {
-        pthread_mutex_consistent(&step->lock);
-        if (step->outcome == STEP_UNDECIDED)
-            step->outcome = STEP_FAILED;
-    } else if (failure != 0) {
+    if (failure != 0 && failure != EOWNERDEAD) {
         errno = failure;
         return error_errno(err, "cannot take the lock shared by the ranks");
     }
+    bool leader_died = failure == EOWNERDEAD && step->outcome == STEP_UNDECIDED;
+    if (failure == EOWNERDEAD)
+        pthread_mutex_consistent(&step->lock);
+    if (leader_died)
+        step->outcome = STEP_FAILED;
     *outcome = step->outcome;
     if (*outcome != STEP_UNDECIDED)
         pthread_mutex_unlock(&step->lock);
+    if (leader_died)
+        return error_set(err, "the rank that prepared the image was killed");
     return 0;
 }
 

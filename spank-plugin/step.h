@@ -25,6 +25,8 @@ enum step_outcome {
 struct step_container {
     // Process that keeps the namespaces alive until the last rank has joined.
     pid_t holder;
+    // Lock of the image's tree, on the host; see enter/tree_store.h.
+    char tree_lock[PATH_MAX];
     // Directory to start in, inside the container.
     char working_directory[PATH_MAX];
     // NUL-terminated records, each "=NAME=VALUE" (set) or "-NAME" (remove).
@@ -38,7 +40,8 @@ struct step;
 int step_create(struct step **step, uint32_t ranks, struct error *err);
 
 // Takes the lock and says what is known. With STEP_UNDECIDED the caller leads and must call step_decide();
-// otherwise the lock is already released. Fails if the leader died on its way.
+// otherwise the lock is already released. Fails for one rank if the leader died on its way; the others then
+// find STEP_FAILED.
 int step_enter(struct step *step, enum step_outcome *outcome, struct error *err);
 
 // Where the leader puts the container before it decides STEP_READY, and where all others read it.

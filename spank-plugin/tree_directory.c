@@ -42,7 +42,7 @@ int tree_directory_make(const char *trees, uid_t uid, gid_t gid, struct error *e
     if (own < 0 || fstat(own, &info) != 0)
         return error_errno(err, "cannot open %s/%s", trees, name);
     // Still root's: just made, here or by the first rank of another step. Only ever given away once.
-    if (info.st_uid == 0 && uid != 0 && fchown(own, uid, gid) != 0)
+    if (info.st_uid == 0 && uid != 0 && (fchmod(own, 0700) != 0 || fchown(own, uid, gid) != 0))
         return error_errno(err, "cannot give %s/%s to its user", trees, name);
     if (info.st_uid != 0 && info.st_uid != uid)
         return error_set(err, "%s/%s belongs to somebody else; the administrators must remove it", trees,

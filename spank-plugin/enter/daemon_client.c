@@ -17,7 +17,7 @@ enum {
     SILENCE_MS = 30 * 1000,
     TOTAL_SECONDS = 2 * 60 * 60,
     // Far above the plan of any image with an environment that a rank could still be started with.
-    MESSAGE_MAX = 4 << 20,
+    MESSAGE_MAX = 1 << 20,
     // gRPC's frame: one byte that says "not compressed", four bytes of length.
     PREFIX_BYTES = 5,
     STATUS_UNKNOWN = -1,
@@ -28,6 +28,7 @@ enum {
 struct call {
     nghttp2_session *session;
     int fd;
+    int32_t stream;
     uint8_t *request;
     size_t request_bytes;
     size_t request_sent;
@@ -64,19 +65,21 @@ static ssize_t on_send(nghttp2_session *session, const uint8_t *data, size_t len
     return sent;
 }
 
-static ssize_t on_receive(nghttp2_session *session, uint8_t *buffer, size_t length, int flags,
-                          void *context) {
-    (void)session;
-    (void)flags;
-    struct call *call = context;
-    ssize_t got = recv(call->fd, buffer, length, MSG_DONTWAIT);
+// Hands over what has arrived, once: nghttp2_session_recv() would go on for as long as bytes come, and the
+// deadline would never be looked at.
+static int receive(struct call *call) {
+    uint8_t buffer[16 * 1024];
+    ssize_t got = recv(call->fd, buffer, sizeof buffer, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return NGHTTP2_ERR_WOULDBLOCK;
-    if (got < 0) {
-        error_errno(call->err, "lost the connection to stowaged");
-        return fail(call);
-    }
-    return got == 0 ? NGHTTP2_ERR_EOF : got;
+        return 0;
+    if (got < 0)
+        return error_errno(call->err, "lost the connection to stowaged");
+    if (got == 0)
+        return error_set(call->err, "stowaged ended while it prepared the image; try again");
+    ssize_t taken = nghttp2_session_mem_recv(call->session, buffer, (size_t)got);
+    if (taken < 0 && !call->failed)
+        return error_set(call->err, "the connection to stowaged broke: %s", nghttp2_strerror((int)taken));
+    return call->failed ? -1 : 0;
 }
 
 static ssize_t on_read_request(nghttp2_session *session, int32_t stream, uint8_t *buffer, size_t length,
@@ -159,8 +162,9 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, cons
                    size_t length, void *context) {
     (void)session;
     (void)flags;
-    (void)stream;
     struct call *call = context;
+    if (stream != call->stream)
+        return 0;
     // handle_messages() leaves less than one message behind, so this stays bounded.
     uint8_t *grown = realloc(call->received, call->received_bytes + length);
     if (!grown) {
@@ -208,9 +212,10 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
                      size_t name_length, const uint8_t *value, size_t value_length, uint8_t flags,
                      void *context) {
     (void)session;
-    (void)frame;
     (void)flags;
     struct call *call = context;
+    if (frame->hd.stream_id != call->stream)
+        return 0;
     // nghttp2 ends names and values with a NUL.
     if (header_is("grpc-status", name, name_length))
         call->status = atoi((const char *)value);
@@ -221,10 +226,9 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 
 static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t code, void *context) {
     (void)session;
-    (void)stream;
     (void)code;
     struct call *call = context;
-    call->closed = true;
+    call->closed = call->closed || stream == call->stream;
     return 0;
 }
 
@@ -233,7 +237,6 @@ static int open_session(struct call *call) {
     if (nghttp2_session_callbacks_new(&callbacks) != 0)
         return -1;
     nghttp2_session_callbacks_set_send_callback(callbacks, on_send);
-    nghttp2_session_callbacks_set_recv_callback(callbacks, on_receive);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
@@ -263,12 +266,12 @@ static int submit(struct call *call) {
         header("user-agent", "stowage-enter/" SOFTWARE_VERSION),
     };
     nghttp2_data_provider body = {.source.ptr = call, .read_callback = on_read_request};
-    if (nghttp2_submit_settings(call->session, NGHTTP2_FLAG_NONE, NULL, 0) != 0)
+    const nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_ENABLE_PUSH, 0}};
+    if (nghttp2_submit_settings(call->session, NGHTTP2_FLAG_NONE, settings, 1) != 0)
         return -1;
-    return nghttp2_submit_request(call->session, NULL, headers, sizeof headers / sizeof *headers, &body,
-                                  NULL) < 0
-               ? -1
-               : 0;
+    call->stream =
+        nghttp2_submit_request(call->session, NULL, headers, sizeof headers / sizeof *headers, &body, NULL);
+    return call->stream < 0 ? -1 : 0;
 }
 
 static time_t now_seconds(void) {
@@ -281,29 +284,27 @@ static int run_call(struct call *call) {
     time_t deadline = now_seconds() + TOTAL_SECONDS;
     while (!call->closed) {
         int result = nghttp2_session_send(call->session);
-        if (result == 0) {
-            short events = POLLIN;
-            if (nghttp2_session_want_write(call->session))
-                events |= POLLOUT;
-            struct pollfd ready = {.fd = call->fd, .events = events};
-            int count = poll(&ready, 1, SILENCE_MS);
-            if (count < 0 && errno != EINTR)
-                return error_errno(call->err, "cannot wait for stowaged");
-            if (count == 0)
-                return error_set(call->err,
-                                 "stowaged has not answered for %d seconds; try again, and tell the "
-                                 "administrators if it stays so",
-                                 SILENCE_MS / 1000);
-            if (now_seconds() > deadline)
-                return error_set(call->err, "the image is not ready after %d hours", TOTAL_SECONDS / 3600);
-            result = nghttp2_session_recv(call->session);
-        }
         if (call->failed)
             return -1;
-        if (result == NGHTTP2_ERR_EOF)
-            return error_set(call->err, "stowaged ended while it prepared the image; try again");
         if (result != 0)
             return error_set(call->err, "the connection to stowaged broke: %s", nghttp2_strerror(result));
+        short events = POLLIN;
+        if (nghttp2_session_want_write(call->session))
+            events |= POLLOUT;
+        struct pollfd ready = {.fd = call->fd, .events = events};
+        int count = poll(&ready, 1, SILENCE_MS);
+        if (count < 0 && errno != EINTR)
+            return error_errno(call->err, "cannot wait for stowaged");
+        if (count == 0)
+            return error_set(
+                call->err,
+                "stowaged has not answered for %d seconds; try again, and tell the administrators "
+                "if it stays so",
+                SILENCE_MS / 1000);
+        if (now_seconds() > deadline)
+            return error_set(call->err, "the image is not ready after %d hours", TOTAL_SECONDS / 3600);
+        if (receive(call) != 0)
+            return -1;
     }
     return 0;
 }

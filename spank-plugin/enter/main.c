@@ -170,7 +170,7 @@ static int enter_image(const struct options *options, struct error *err) {
         return error_wrap(err, "image %s", options->image);
     if (holder_start(lifeline, &holder, err) != 0)
         return -1;
-    return reply_ready(holder, directory, plan, err);
+    return reply_ready(holder, tree.lock_path, directory, plan, err);
     // The end of this process releases the rest, the lock on the tree included: the holder mounts it now.
 }
 
@@ -194,13 +194,13 @@ int main(int argc, char **argv) {
         fputs(options.help ? USAGE : "stowage-enter " SOFTWARE_VERSION "\n", stdout);
         return 0;
     }
+    give_up_oom_protection();
     if (options.sweep) {
         if (sweep_trees(&options, &err) == 0)
             return 0;
         fprintf(stderr, "stowage-enter: %s\n", err.text);
         return 1;
     }
-    give_up_oom_protection();
     if (enter_image(&options, &err) == 0)
         return 0;
     reply_error(&err);

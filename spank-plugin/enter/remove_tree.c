@@ -19,6 +19,35 @@ struct removal {
 
 static int empty_directory(struct removal *removal, int fd, int depth, struct error *err);
 
+// Opens a directory to be emptied, whatever its mode. An image may hold some that even their owner cannot
+// list.
+static int open_directory(int parent, const char *name, struct error *err) {
+    static const int FLAGS = O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    cleanup_close int fd = openat(parent, name, O_RDONLY | FLAGS);
+    if (fd < 0 && errno == EACCES) {
+        // By descriptor, as chmod(2) on a name would follow a symlink.
+        cleanup_close int closed = openat(parent, name, O_PATH | FLAGS);
+        char path[40];
+        snprintf(path, sizeof path, "/proc/self/fd/%d", closed);
+        if (closed >= 0 && chmod(path, 0700) == 0)
+            fd = openat(parent, name, O_RDONLY | FLAGS);
+    }
+    if (fd < 0 || fchmod(fd, 0700) != 0)
+        return error_errno(err, "cannot open '%s' to remove it", name);
+    return steal_fd(&fd);
+}
+
+static int move_up(struct removal *removal, int parent, const char *name, struct error *err) {
+    for (;;) {
+        char aside[32];
+        snprintf(aside, sizeof aside, ".deep-%u", removal->moved++);
+        if (renameat2(parent, name, removal->top, aside, RENAME_NOREPLACE) == 0)
+            return 0;
+        if (errno != EEXIST)
+            return error_errno(err, "cannot move '%s' to remove it", name);
+    }
+}
+
 static int remove_entry(struct removal *removal, int parent, const char *name, int depth, struct error *err) {
     if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
         return 0;
@@ -26,19 +55,11 @@ static int remove_entry(struct removal *removal, int parent, const char *name, i
         return error_errno(err, "cannot remove '%s'", name);
     if (unlinkat(parent, name, AT_REMOVEDIR) == 0)
         return 0;
-    // An image may hold directories that even their owner cannot list.
-    if (fchmodat(parent, name, 0700, 0) != 0)
-        return error_errno(err, "cannot open '%s' to remove it", name);
-    if (depth == DEPTH_MAX) {
-        char aside[32];
-        snprintf(aside, sizeof aside, ".deep-%u", removal->moved++);
-        if (renameat(parent, name, removal->top, aside) != 0)
-            return error_errno(err, "cannot remove '%s'", name);
-        return 0;
-    }
-    cleanup_close int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    cleanup_close int fd = open_directory(parent, name, err);
     if (fd < 0)
-        return error_errno(err, "cannot open '%s' to remove it", name);
+        return -1;
+    if (depth == DEPTH_MAX)
+        return move_up(removal, parent, name, err);
     if (empty_directory(removal, fd, depth + 1, err) != 0)
         return -1;
     if (unlinkat(parent, name, AT_REMOVEDIR) != 0)
@@ -66,11 +87,11 @@ static int empty_directory(struct removal *removal, int fd, int depth, struct er
 }
 
 int remove_tree(int parent, const char *name, struct error *err) {
-    if (fchmodat(parent, name, 0700, 0) != 0)
-        return errno == ENOENT ? 0 : error_errno(err, "cannot open '%s' to remove it", name);
-    cleanup_close int top = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+        return 0;
+    cleanup_close int top = open_directory(parent, name, err);
     if (top < 0)
-        return error_errno(err, "cannot open '%s' to remove it", name);
+        return -1;
     struct removal removal = {.top = top};
     unsigned moved;
     do {

@@ -21,14 +21,14 @@ static int send_all(const char *bytes, size_t length) {
     return 0;
 }
 
-int reply_ready(pid_t holder, const char *working_directory, const Stowage__V1__ContainerPlan *plan,
-                struct error *err) {
+int reply_ready(pid_t holder, const char *tree_lock, const char *working_directory,
+                const Stowage__V1__ContainerPlan *plan, struct error *err) {
     char *text = NULL;
     size_t length = 0;
     FILE *out = open_memstream(&text, &length);
     if (!out)
         return error_errno(err, "cannot hold the answer");
-    fprintf(out, "H%d%cW%s%c", (int)holder, 0, working_directory, 0);
+    fprintf(out, "H%d%cL%s%cW%s%c", (int)holder, 0, tree_lock, 0, working_directory, 0);
     for (size_t i = 0; i < plan->n_unset_environment; i++)
         fprintf(out, "-%s%c", plan->unset_environment[i], 0);
     for (size_t i = 0; i < plan->n_environment; i++)
@@ -44,5 +44,6 @@ void reply_error(const struct error *failure) {
     memmove(sentence.text + 1, failure->text, sizeof sentence.text - 2);
     sentence.text[0] = 'E';
     sentence.text[sizeof sentence.text - 1] = '\0';
-    send_all(sentence.text, strlen(sentence.text) + 1);
+    if (send_all(sentence.text, strlen(sentence.text) + 1) != 0)
+        fprintf(stderr, "stowage-enter: %s\n", failure->text);
 }

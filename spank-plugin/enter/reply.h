@@ -6,8 +6,8 @@
 #include <stowage/v1/image.pb-c.h>
 #include <sys/types.h>
 
-int reply_ready(pid_t holder, const char *working_directory, const Stowage__V1__ContainerPlan *plan,
-                struct error *err);
+int reply_ready(pid_t holder, const char *tree_lock, const char *working_directory,
+                const Stowage__V1__ContainerPlan *plan, struct error *err);
 
-// Cannot fail in a way that anybody could act on.
+// If nobody listens, as when the program was started by hand, the sentence goes to standard error.
 void reply_error(const struct error *failure);

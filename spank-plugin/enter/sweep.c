@@ -37,6 +37,21 @@ static int sweep_tree(const struct tree_store *store, const char *name, struct e
     return 0;
 }
 
+// The tree that an entry of the store belongs to: its own name without suffix. False for what is none of
+// ours.
+static bool owning_tree(const char *entry, char name[TREE_NAME_MAX]) {
+    size_t length = strcspn(entry, ".");
+    if (length >= TREE_NAME_MAX)
+        return false;
+    memcpy(name, entry, length);
+    name[length] = '\0';
+    return tree_is_name(name);
+}
+
+static bool is_self_or_parent(const char *name) {
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
 int sweep(const struct tree_store *store, struct error *err) {
     int copy = openat(store->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *directory = copy < 0 ? NULL : fdopendir(copy);
@@ -45,13 +60,13 @@ int sweep(const struct tree_store *store, struct error *err) {
     int result = 0;
     struct dirent *entry;
     while ((entry = readdir(directory))) {
-        // Every tree, whole or partial, has a lock file, made before it and removed after it.
-        char *suffix = strrchr(entry->d_name, '.');
-        if (!suffix || strcmp(suffix, ".lock") != 0 || suffix - entry->d_name >= TREE_NAME_MAX)
-            continue;
         char name[TREE_NAME_MAX];
-        snprintf(name, sizeof name, "%.*s", (int)(suffix - entry->d_name), entry->d_name);
-        if (sweep_tree(store, name, err) != 0)
+        if (is_self_or_parent(entry->d_name))
+            continue;
+        // The store is memory that no job is charged for once it has ended: nothing else may be kept there.
+        int swept = owning_tree(entry->d_name, name) ? sweep_tree(store, name, err)
+                                                     : remove_tree(store->fd, entry->d_name, err);
+        if (swept != 0)
             result = -1;
     }
     closedir(directory);

@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 enum { TREE_GONE = 1 };
@@ -50,16 +52,19 @@ static int unpack(const struct tree_store *store, const char *name, const Stowag
     return result;
 }
 
-static int make_mount_point(const struct tree_store *store, const char *name, struct tree *tree,
-                            struct error *err) {
+// Fills *tree for the complete tree `name`, whose lock the caller hands over.
+static int describe_tree(const struct tree_store *store, const char *name, int lock, struct tree *tree,
+                         struct error *err) {
     char mount_point[TREE_FILE_MAX];
     snprintf(mount_point, sizeof mount_point, "%s.mount", name);
     if (mkdirat(store->fd, mount_point, 0700) != 0 && errno != EEXIST)
         return error_errno(err, "cannot make %s/%s", store->path, mount_point);
-    int path = snprintf(tree->path, sizeof tree->path, "%s/%s", store->path, name);
-    int mount = snprintf(tree->mount_point, sizeof tree->mount_point, "%s/%s", store->path, mount_point);
-    if (path >= (int)sizeof tree->path || mount >= (int)sizeof tree->mount_point)
+    size_t size = sizeof tree->path;
+    if (snprintf(tree->path, size, "%s/%s", store->path, name) >= (int)size ||
+        snprintf(tree->mount_point, size, "%s/%s", store->path, mount_point) >= (int)size ||
+        snprintf(tree->lock_path, size, "%s/%s.lock", store->path, name) >= (int)size)
         return error_set(err, "the path of the tree store is too long");
+    tree->lock = lock;
     return 0;
 }
 
@@ -68,27 +73,23 @@ int tree_acquire(struct tree *tree, const struct tree_store *store, const Stowag
     char name[TREE_NAME_MAX];
     if (tree_name(plan->image_digest, name, err) != 0)
         return -1;
-    for (;;) {
-        cleanup_close int shared = tree_store_lock(store, name, false, true, waiting_for_lock, progress, err);
-        if (shared < 0)
-            return -1;
-        if (tree_store_has(store, name)) {
-            if (make_mount_point(store, name, tree, err) != 0)
-                return -1;
-            tree->lock = steal_fd(&shared);
-            return 0;
-        }
-        close(steal_fd(&shared));
-
-        cleanup_close int exclusive =
-            tree_store_lock(store, name, true, true, waiting_for_lock, progress, err);
-        if (exclusive < 0)
-            return -1;
-        if (tree_store_has(store, name))
-            continue;
-        if (plan->blob_ticket.len == 0)
+    cleanup_close int lock = tree_store_lock(store, name, false, true, waiting_for_lock, progress, err);
+    if (lock >= 0 && !tree_store_has(store, name)) {
+        close(steal_fd(&lock));
+        lock = tree_store_lock(store, name, true, true, waiting_for_lock, progress, err);
+        bool missing = lock >= 0 && !tree_store_has(store, name);
+        if (missing && plan->blob_ticket.len == 0)
             return TREE_GONE;
-        if (unpack(store, name, plan, progress, err) != 0)
+        if (missing && unpack(store, name, plan, progress, err) != 0)
             return -1;
+        // Not atomic: a sweep may take the lock, and the tree, in between.
+        if (lock >= 0 && flock(lock, LOCK_SH) != 0)
+            return error_errno(err, "cannot share the lock of %s/%s", store->path, name);
+        if (lock >= 0 && !tree_store_has(store, name))
+            return TREE_GONE;
     }
+    if (lock < 0 || describe_tree(store, name, lock, tree, err) != 0)
+        return -1;
+    steal_fd(&lock);
+    return 0;
 }

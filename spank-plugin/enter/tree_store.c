@@ -50,6 +50,10 @@ int tree_name(const char *digest, char name[TREE_NAME_MAX], struct error *err) {
     return 0;
 }
 
+bool tree_is_name(const char *name) {
+    return is_digest(name, '-');
+}
+
 char **tree_store_digests(const struct tree_store *store, struct error *err) {
     int copy = openat(store->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *directory = copy < 0 ? NULL : fdopendir(copy);

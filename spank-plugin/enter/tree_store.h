@@ -30,6 +30,9 @@ void tree_store_close(struct tree_store *store);
 // Turns a digest, "sha256:<hex>", into the name of its tree. Fails unless it is a digest.
 int tree_name(const char *digest, char name[TREE_NAME_MAX], struct error *err);
 
+// Whether `name` is one that tree_name() gives.
+bool tree_is_name(const char *name);
+
 // The digests of all complete trees, NULL-terminated, owned by the caller; free each and the array.
 char **tree_store_digests(const struct tree_store *store, struct error *err);
 

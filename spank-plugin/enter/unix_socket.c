@@ -25,6 +25,8 @@ int unix_connect(const char *path, struct error *err) {
             return error_set(
                 err, "stowaged does not run here (%s: %s); the administrators of this node must start it",
                 path, strerror(errno));
+        if (errno == EAGAIN)
+            return error_set(err, "stowaged is busy and takes no more calls (%s); try again", path);
         return error_errno(err, "cannot connect to stowaged at %s", path);
     }
     return steal_fd(&fd);

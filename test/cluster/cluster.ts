@@ -182,7 +182,7 @@ export const startCluster = async (options: ClusterOptions = {}): Promise<Cluste
   try {
     for (const node of cluster.nodes) makeNodeDirectories(layout, node);
     install(layout.prefix);
-    writeFileSync(layout.slurmConf, slurmConf(layout, { slurmctld, slurmd }, options.slurmConf ?? {}));
+    writeFileSync(layout.slurmConf, await slurmConf(layout, { slurmctld, slurmd }, options.slurmConf ?? {}));
     writeFileSync(layout.plugstackConf, plugstackConf(layout, options.plugin));
     writeFileSync(layout.stowageToml, stowageToml(layout, cluster.registryHost, options.stowageToml));
     writeEnvironment(layout, cluster);

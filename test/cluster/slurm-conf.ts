@@ -1,3 +1,4 @@
+import { lookup } from 'node:dns/promises';
 import { hostname } from 'node:os';
 import type { Layout } from './layout.js';
 
@@ -10,19 +11,31 @@ export interface SlurmPorts {
 export const nodeNames = (count: number): string[] =>
   Array.from({ length: count }, (_, index) => `n${index + 1}`);
 
+/**
+ * What keeps Slurm from listening beyond the loopback interface. It then listens where the host's own name leads,
+ * and does not start on a machine that cannot look up its name, as some containers and new machines cannot.
+ */
+const listenOnLoopback = async (): Promise<string> => {
+  try {
+    const { address } = await lookup(hostname());
+    return address.startsWith('127.') || address === '::1' ? 'NoCtldInAddrAny,NoInAddrAny' : '';
+  } catch {
+    return '';
+  }
+};
+
 /** slurm.conf(5) for several nodes on one host. `extra` wins over what stands here. */
-export const slurmConf = (
+export const slurmConf = async (
   layout: Layout,
   ports: SlurmPorts,
   extra: Readonly<Record<string, string>>,
-): string => {
+): Promise<string> => {
   const host = hostname().split('.')[0] ?? 'localhost';
   const settings: Record<string, string> = {
     ClusterName: `stowage${layout.id}`,
     SlurmctldHost: `${host}(127.0.0.1)`,
     SlurmctldPort: String(ports.slurmctld),
-    // Nothing listens beyond the loopback interface.
-    CommunicationParameters: 'NoCtldInAddrAny,NoInAddrAny',
+    CommunicationParameters: await listenOnLoopback(),
     AuthType: 'auth/munge',
     CredType: 'cred/munge',
     AuthInfo: `socket=${layout.mungeSocket}`,
@@ -55,7 +68,9 @@ export const slurmConf = (
     MinJobAge: '60',
     ...extra,
   };
-  const lines = Object.entries(settings).map(([key, value]) => `${key}=${value}`);
+  const lines = Object.entries(settings)
+    .filter(([, value]) => value !== '')
+    .map(([key, value]) => `${key}=${value}`);
   ports.slurmd.forEach((port, index) => {
     const name = nodeNames(ports.slurmd.length)[index] ?? '';
     const size = 'Sockets=1 CoresPerSocket=64 ThreadsPerCore=1 RealMemory=16000';

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { Daemons } from './daemons.js';
 import { ClusterError } from './error.js';
@@ -39,6 +39,15 @@ export const nodeStates = async (layout: Layout): Promise<Map<string, string>> =
   );
 };
 
+const endOfLogs = (layout: Layout): string =>
+  readdirSync(layout.logs)
+    .filter((name) => name.startsWith('slurm') && name.endsWith('.log'))
+    .map(
+      (name) =>
+        `${name}:\n${readFileSync(`${layout.logs}/${name}`, 'utf8').split('\n').slice(-8).join('\n')}`,
+    )
+    .join('\n');
+
 export const waitUntilIdle = async (
   layout: Layout,
   nodes: readonly string[],
@@ -59,6 +68,6 @@ export const waitUntilIdle = async (
     await waitFor(idle, { failure: 'not all nodes became idle', timeoutMs, signal });
   } catch (cause) {
     if (!(cause instanceof ClusterError)) throw cause;
-    throw new ClusterError(`${cause.message} (${seen}); the logs are in ${layout.logs}`, { cause });
+    throw new ClusterError(`${cause.message} (${seen})`, { cause, detail: endOfLogs(layout) });
   }
 };

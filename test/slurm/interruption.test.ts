@@ -52,7 +52,7 @@ clusterSuite('what interrupts a step', withSlowRegistry, (site) => {
     assert(!existsSync(`${account(user).home}/ran-on-host`), 'the program ran without its image'),
   );
 
-  after(() => registry?.stop());
+  after(() => registry.stop());
 
   /** Starts a step on a slow image and resolves once it says that it downloads. */
   const slowStep = async (options = ''): Promise<{ result: Promise<RunResult>; stderr: () => string }> => {

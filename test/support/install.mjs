@@ -67,9 +67,9 @@ exec "$node" "$here/../lib/stowage/build/js/${program}" "$@"
 `;
 
 const install = (prefix) => {
-  for (const program of ['stowage-enter', 'stowage-unpack']) {
-    copyFile(from(`build/libexec/${program}`), join(prefix, 'libexec/stowage', program), 0o755);
-  }
+  // What nobody can read nobody can trace (ptrace(2)): stowage-enter cleans up after a job outside of its cgroup.
+  copyFile(from('build/libexec/stowage-enter'), join(prefix, 'libexec/stowage/stowage-enter'), 0o711);
+  copyFile(from('build/libexec/stowage-unpack'), join(prefix, 'libexec/stowage/stowage-unpack'), 0o755);
   copyFile(from('build/lib/spank_stowage.so'), join(prefix, 'lib/slurm/spank_stowage.so'), 0o755);
 
   const library = join(prefix, 'lib/stowage');

@@ -26,6 +26,8 @@ export const packages = {
   umoci: 'packs roots into OCI images',
   skopeo: 'pushes images to the registry',
   'docker-registry': 'the registry',
+  'libarchive-tools': 'bsdtar, whose archives the unpacker is tested with',
+  attr: 'setfattr and getfattr, for tests of extended attributes',
   // Checks.
   'clang-format': 'formatting of C and C++',
 };

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import {
@@ -47,8 +47,7 @@ describe('stowage-unpack: tar formats', () => {
     ['bsdtar, gnutar', 200, 'bsdtar', '--format=gnutar'],
   ];
   for (const [name, longest, command, ...options] of writers) {
-    it(`unpacks what ${name} writes as GNU tar does`, async function () {
-      if (spawnSync(command, ['--version']).status !== 0) this.skip();
+    it(`unpacks what ${name} writes as GNU tar does`, async () => {
       const source = makeSource(longest);
       const tar = execFileSync(command, [...options, '-C', source, '-cf', '-', '.'], { maxBuffer: 1 << 24 });
       const reference = path.join(sandbox().directory, 'reference');

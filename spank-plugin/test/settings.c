@@ -1,0 +1,58 @@
+#include "settings.h"
+#include "tap.h"
+
+static int read_one(struct settings *settings, const char *argument, struct error *err) {
+    return settings_read(settings, 1, (char *[]){(char *)argument, NULL}, err);
+}
+
+static void check_refusal(const char *argument, const char *reason) {
+    struct settings settings = {.socket = "untouched"};
+    struct error err = {""};
+    ok(read_one(&settings, argument, &err) == -1, "refuses %s", argument);
+    char claim[200];
+    snprintf(claim, sizeof claim, "names %s and says what is wrong", argument);
+    ok(strstr(err.text, argument) && strstr(err.text, reason) && strstr(err.text, "plugstack.conf"), "%s",
+       claim);
+    ok(strcmp(settings.socket, "untouched") == 0, "leaves the settings alone after %s", argument);
+}
+
+int main(void) {
+    struct settings settings;
+    struct error err;
+
+    ok(settings_read(&settings, 0, NULL, &err) == 0, "takes no arguments");
+    is_text(settings.socket, "/run/stowaged/api.sock", "has a default socket");
+    is_text(settings.trees, "/run/stowage/trees", "has a default tree store");
+    is_text(settings.libexec, "/usr/libexec/stowage", "has a default place for the helper");
+    ok(!settings.batch_in_container, "leaves batch scripts on the host by default");
+
+    char *all[] = {"batch=container", "libexec=/l", "trees=/t", "socket=/s", NULL};
+    ok(settings_read(&settings, 4, all, &err) == 0, "takes all arguments in any order");
+    is_text(settings.socket, "/s", "reads socket=");
+    is_text(settings.trees, "/t", "reads trees=");
+    is_text(settings.libexec, "/l", "reads libexec=");
+    ok(settings.batch_in_container, "reads batch=container");
+
+    char *twice[] = {"batch=container", "batch=host", "socket=/a", "socket=/b", NULL};
+    ok(settings_read(&settings, 4, twice, &err) == 0 && !settings.batch_in_container &&
+           strcmp(settings.socket, "/b") == 0,
+       "lets the last of two win");
+
+    check_refusal("socket", "unknown argument");
+    check_refusal("Socket=/s", "unknown argument");
+    check_refusal("sockets=/s", "unknown argument");
+    check_refusal("batch=", "batch=host|container");
+    check_refusal("batch=Container", "batch=host|container");
+    check_refusal("socket=", "absolute path");
+    check_refusal("socket=run/api.sock", "absolute path");
+    check_refusal("trees=/a:/b", "absolute path");
+    check_refusal("trees=/a,upperdir=/b", "absolute path");
+    check_refusal("trees=/a\\b", "absolute path");
+    check_refusal("libexec=/a b", "absolute path");
+
+    char *late[] = {"socket=/s", "nonsense", NULL};
+    settings = (struct settings){.socket = "untouched"};
+    ok(settings_read(&settings, 2, late, &err) == -1 && strcmp(settings.socket, "untouched") == 0,
+       "takes nothing when a later argument is wrong");
+    return tap_done();
+}
