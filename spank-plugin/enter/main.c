@@ -22,7 +22,7 @@
 #include <sys/pidfd.h>
 #include <unistd.h>
 
-enum { TREE_GONE = 1, HOST_DIRECTORIES_MAX = 2 };
+enum { ATTEMPTS_MAX = 5, HOST_DIRECTORIES_MAX = 2 };
 
 static const char USAGE[] =
     "stowage-enter is started by Slurm's plugin spank_stowage.so; see docs/path-of-an-image.md.\n"
@@ -107,22 +107,21 @@ static void free_digests(char **digests) {
 static int acquire_image(const struct options *options, const struct account *account,
                          const struct tree_store *store, struct progress *progress,
                          Stowage__V1__ContainerPlan **plan, struct tree *tree, struct error *err) {
-    char **digests = tree_store_digests(store, err);
-    int result = digests ? prepare(options, account, digests, progress, plan, err) : -1;
-    free_digests(digests);
-    if (result != 0)
-        return -1;
-    result = tree_acquire(tree, store, *plan, progress, err);
-    if (result == TREE_GONE) {
-        // Another job's end removed it in between. This time ask for the layers whatever is there.
-        stowage__v1__container_plan__free_unpacked(*plan, NULL);
-        if (prepare(options, account, NULL, progress, plan, err) != 0)
+    // Each end of another job may remove the tree between the daemon's answer and its use.
+    for (int attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+        char **digests = tree_store_digests(store, err);
+        int result = digests ? prepare(options, account, digests, progress, plan, err) : -1;
+        free_digests(digests);
+        if (result != 0)
             return -1;
         result = tree_acquire(tree, store, *plan, progress, err);
-    }
-    if (result != 0)
+        if (result == 0)
+            return 0;
         stowage__v1__container_plan__free_unpacked(*plan, NULL);
-    return result;
+        if (result != TREE_GONE)
+            return -1;
+    }
+    return error_set(err, "the unpacked image was removed again and again by jobs that ended; try again");
 }
 
 // Where ranks start: where the job was submitted, if that is visible, else where the image says.

@@ -11,8 +11,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-enum { TREE_GONE = 1 };
-
 static void waiting_for_lock(void *progress) {
     progress_note(progress, "waiting for another step of yours that unpacks the same image");
 }

@@ -17,8 +17,10 @@ struct tree {
     int lock;
 };
 
+// The tree has gone in between, and the plan has no ticket for the layers left: ask the daemon again.
+enum { TREE_GONE = 1 };
+
 // Finds the tree of the plan's image, or unpacks it, waiting for another step of the same user that does so.
-// Returns 1 if the tree has gone in between and the plan has no ticket for the layers left: ask the daemon
-// again. The caller closes tree->lock.
+// Returns 0, TREE_GONE or -1. The caller closes tree->lock.
 int tree_acquire(struct tree *tree, const struct tree_store *store, const Stowage__V1__ContainerPlan *plan,
                  struct progress *progress, struct error *err);
