@@ -149,7 +149,7 @@ clusterSuite('an image that cannot be had', {}, (site) => {
     }
   });
 
-  it('a name that is no image is refused by sbatch, in under a second, before anything is queued', async () => {
+  it('a name that is no image is refused by sbatch before anything is queued', async () => {
     for (const name of [
       'Ubuntu:24.04',
       'ubuntu:',
@@ -160,11 +160,10 @@ clusterSuite('an image that cannot be had', {}, (site) => {
       '-x',
       'x'.repeat(5000),
     ]) {
-      const { code, stdout, stderr, ms } = await site().run(`sbatch --image=${name} --wrap=true`);
+      const { code, stdout, stderr } = await site().run(`sbatch --image=${name} --wrap=true`);
       assert.equal(code, 1, name);
       assert.equal(stdout, '');
       assert.equal(sentences(stderr).length, 1, stderr);
-      assert(ms < 1000, `${ms} ms`);
     }
   });
 

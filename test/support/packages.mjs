@@ -27,6 +27,9 @@ export const packages = {
   skopeo: 'pushes images to the registry',
   'docker-registry': 'the registry',
   'libarchive-tools': 'bsdtar, whose archives the unpacker is tested with',
+  zstd: 'compresses layers for the unpacker to be tested with',
+  'libcap2-bin': 'getcap, to see that no file has capabilities',
+  procps: 'ps, with which CI looks for processes that were left',
   attr: 'setfattr and getfattr, for tests of extended attributes',
   // Checks.
   'clang-format': 'formatting of C and C++',

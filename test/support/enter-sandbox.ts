@@ -1,0 +1,190 @@
+/** Runs the real stowage-enter as an ordinary user, in a directory with a tree store of its own. */
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { packageRoot } from '../../wrapper/package-root.js';
+import { digestOf, ordinaryUser, outcomeOf, statusField } from '../unpack/sandbox.js';
+import type { Close } from './fake-daemon.js';
+
+const binary = process.env['STOWAGE_ENTER'] ?? path.join(packageRoot, 'build/libexec/stowage-enter');
+
+export const uid = ordinaryUser?.uid ?? process.getuid?.() ?? -1;
+export const gid = ordinaryUser?.gid ?? process.getgid?.() ?? -1;
+export const image = 'registry.example/team/app:1';
+
+export interface EnterOptions {
+  socket?: string;
+  trees?: string;
+  image?: string;
+  chdir?: string;
+  /** The process whose end ends the container; this one unless given. */
+  lifeline?: number;
+  /** Whether somebody listens on descriptor 3; true unless given. */
+  answered?: boolean;
+}
+
+export interface Outcome {
+  status: number | null;
+  stderr: string;
+  reply: string;
+  tookMs: number;
+}
+
+/** A container that stands; the ranks would join `holder` now. */
+export interface Container {
+  holder: number;
+  lock: string;
+  directory: string;
+  environment: string[];
+  /** What the ranks would see as /. */
+  root: string;
+  /** By mount point, as seen inside: file system type and options. */
+  mounts: Map<string, { type: string; options: string[]; superOptions: string[] }>;
+}
+
+export class EnterSandbox {
+  readonly directory = fs.mkdtempSync(path.join(os.tmpdir(), 'stowage-enter-'));
+  readonly socket = path.join(this.directory, 'api.sock');
+  readonly blobSocket = path.join(this.directory, 'blobs.sock');
+  readonly home = path.join(this.directory, 'home');
+  readonly trees = path.join(this.directory, 'trees');
+  readonly store = path.join(this.trees, String(uid));
+  readonly #open: Close[] = [];
+  readonly #holders: number[] = [];
+
+  constructor() {
+    fs.chmodSync(this.directory, 0o755);
+    for (const directory of [this.home, this.trees, this.store]) fs.mkdirSync(directory);
+    this.#giveToUser(this.store);
+    this.#giveToUser(this.home);
+  }
+
+  /** Closes the server with the sandbox. */
+  async serve(server: Promise<Close>): Promise<void> {
+    this.#open.push(await server);
+  }
+
+  /** Makes a complete tree in the store and returns its digest. */
+  makeTree(build: (root: string) => void = () => undefined): string {
+    const digest = digestOf(Buffer.from(this.directory));
+    const root = path.join(this.store, digest.replace(':', '-'));
+    fs.mkdirSync(root);
+    build(root);
+    this.#giveToUser(root);
+    return digest;
+  }
+
+  /** What is in the store apart from locks, which stay until the next sweep. */
+  kept(): string[] {
+    return fs.readdirSync(this.store).filter((name) => !name.endsWith('.lock'));
+  }
+
+  async enter(options: EnterOptions = {}): Promise<Outcome> {
+    const began = performance.now();
+    const child = spawn(
+      binary,
+      [
+        ...['--socket', options.socket ?? this.socket, '--trees', options.trees ?? this.trees],
+        ...['--image', options.image ?? image, '--job', '7', '--step', '0'],
+        ...['--lifeline', String(options.lifeline ?? process.pid)],
+        ...(options.chdir === undefined ? [] : ['--chdir', options.chdir]),
+      ],
+      {
+        ...ordinaryUser,
+        cwd: this.directory,
+        env: { HOME: this.home, SLURMD_NODENAME: 'node1' },
+        stdio: ['ignore', 'ignore', 'pipe', (options.answered ?? true) ? 'pipe' : 'ignore'],
+      },
+    );
+    const { status, stderr, progress } = await outcomeOf(child);
+    const outcome = { status, stderr, reply: progress, tookMs: performance.now() - began };
+    const holder = /^H(\d+)\0/.exec(outcome.reply)?.[1];
+    if (holder !== undefined) this.#holders.push(Number(holder));
+    return outcome;
+  }
+
+  /** Expects failure with exactly one sentence, soon, and nothing left in the store but what was there. */
+  async fail(sentence: string | RegExp, options: EnterOptions = {}): Promise<Outcome> {
+    const before = this.kept();
+    const outcome = await this.enter(options);
+    const said = /^E([^\0]*)\0$/.exec(outcome.reply)?.[1];
+    assert.ok(said !== undefined, `not one sentence: ${JSON.stringify(outcome)}`);
+    if (typeof sentence === 'string') assert.equal(said, sentence);
+    else assert.match(said, sentence);
+    // eslint-disable-next-line no-control-regex -- that there are none is the point
+    assert.doesNotMatch(said, /[\x00-\x1f\x7f-\x9f]/);
+    assert.equal(outcome.status, 1);
+    assert.equal(outcome.stderr, '');
+    assert.ok(outcome.tookMs < 5000, `took ${outcome.tookMs} ms`);
+    assert.deepEqual(this.kept(), before);
+    return outcome;
+  }
+
+  /** Expects a container. */
+  async succeed(options: EnterOptions = {}): Promise<Container> {
+    const outcome = await this.enter(options);
+    const match = /^H(\d+)\0L([^\0]*)\0W([^\0]*)\0((?:[-=][^\0]*\0)*)$/.exec(outcome.reply);
+    assert.ok(match, `no container: ${JSON.stringify(outcome)}`);
+    assert.equal(outcome.status, 0);
+    const holder = Number(match[1]);
+    return {
+      holder,
+      lock: match[2] ?? '',
+      directory: match[3] ?? '',
+      environment: (match[4] ?? '').split('\0').slice(0, -1),
+      root: `/proc/${holder}/root`,
+      mounts: mountsOf(holder),
+    };
+  }
+
+  async remove(): Promise<void> {
+    for (const holder of this.#holders) if (isRunning(holder)) process.kill(holder, 'SIGKILL');
+    await Promise.all(this.#holders.map(endOf));
+    await Promise.all(this.#open.map((close) => close()));
+    assert.equal(spawnSync('rm', ['-rf', this.directory]).status, 0);
+  }
+
+  #giveToUser(name: string): void {
+    if (ordinaryUser) assert.equal(spawnSync('chown', ['-Rh', `${uid}:${gid}`, name]).status, 0);
+  }
+}
+
+/** Waits until the process has ended, whether or not its parent has asked for its status. */
+export async function endOf(pid: number): Promise<void> {
+  while (isRunning(pid)) await sleep(5);
+}
+
+function isRunning(pid: number): boolean {
+  const state = statusField(pid, 'State');
+  return state !== undefined && !state.startsWith('Z');
+}
+
+/** proc_pid_mountinfo(5). */
+function mountsOf(pid: number): Container['mounts'] {
+  const lines = fs.readFileSync(`/proc/${pid}/mountinfo`, 'utf8').trimEnd().split('\n');
+  return new Map(
+    lines.map((line) => {
+      const [own = '', below = ''] = line.split(' - ');
+      const [, , , , mountPoint = '', options = ''] = own.split(' ');
+      const [type = '', , superOptions = ''] = below.split(' ');
+      return [mountPoint, { type, options: options.split(','), superOptions: superOptions.split(',') }];
+    }),
+  );
+}
+
+/** Gives each test of the present suite a sandbox of its own. */
+export function eachInEnterSandbox(): () => EnterSandbox {
+  let sandbox: EnterSandbox | undefined;
+  beforeEach(() => {
+    sandbox = new EnterSandbox();
+  });
+  afterEach(() => sandbox?.remove());
+  return () => {
+    assert.ok(sandbox);
+    return sandbox;
+  };
+}

@@ -1,0 +1,92 @@
+/** Stand-ins for stowaged on a unix socket: a right one over grpc-js, and ones that say whatever a test likes. */
+import { chmodSync } from 'node:fs';
+import {
+  createServer as createHttp2Server,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import { createServer, type Server, type Socket } from 'node:net';
+
+import { Server as GrpcServer, ServerCredentials, type ServerWritableStream } from '@grpc/grpc-js';
+
+import { stowage } from '#proto';
+
+import { protocol } from '../../wrapper/package-root.js';
+import {
+  imageService,
+  type PrepareRequestMessage,
+  type PrepareResponseMessage,
+} from '../../wrapper/rpc/definitions.js';
+
+const { v1 } = stowage;
+
+export type PrepareCall = ServerWritableStream<PrepareRequestMessage, PrepareResponseMessage>;
+export type Close = () => Promise<void>;
+
+export const welcome: PrepareResponseMessage = { welcome: { protocol, software: 'stowaged 9.9.9' } };
+
+/** The bytes of one message as gRPC frames it. */
+export function frame(event: PrepareResponseMessage): Buffer {
+  const message = v1.PrepareResponse.encode(event).finish();
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(message.length, 1);
+  return Buffer.concat([prefix, message]);
+}
+
+/** Serves Prepare with `handler`, or without one speaks gRPC and knows no such method. */
+export async function listenGrpc(path: string, handler?: (call: PrepareCall) => void): Promise<Close> {
+  const server = new GrpcServer();
+  if (handler) server.addService({ prepare: imageService.prepare }, { prepare: handler });
+  await new Promise<void>((resolve, reject) => {
+    server.bindAsync(`unix:${path}`, ServerCredentials.createInsecure(), (error) =>
+      error ? reject(error) : resolve(),
+    );
+  });
+  chmodSync(path, 0o666);
+  return async () => server.forceShutdown();
+}
+
+/** HTTP/2 as it should be; what the stream says is up to `onStream`. */
+export async function listenHttp2(
+  path: string,
+  onStream: (stream: ServerHttp2Stream) => void,
+): Promise<Close> {
+  const server = createHttp2Server();
+  const sessions = new Set<ServerHttp2Session>();
+  server.on('session', (session) => {
+    sessions.add(session);
+    session.on('error', () => undefined);
+  });
+  server.on('stream', (stream) => {
+    stream.on('error', () => undefined);
+    onStream(stream);
+  });
+  await listen(server as unknown as Server, path);
+  return async () => {
+    for (const session of sessions) session.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  };
+}
+
+/** No protocol at all. */
+export async function listenRaw(path: string, onConnection: (socket: Socket) => void): Promise<Close> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    onConnection(socket);
+  });
+  await listen(server, path);
+  return async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  };
+}
+
+async function listen(server: Server, path: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });
+  chmodSync(path, 0o666);
+}
