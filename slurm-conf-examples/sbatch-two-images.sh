@@ -8,5 +8,5 @@ srun cat /etc/os-release
 srun --image=ubuntu:24.04 cat /etc/os-release
 
 # Files written in one step are gone in the next, except those in $HOME and the like on the host.
-srun sh -c 'echo kept >"$HOME/result.txt"; echo lost >/opt/result.txt'
-srun sh -c 'cat "$HOME/result.txt"; ls /opt'
+srun sh -c 'echo kept >"$HOME/result.txt"; echo lost >/etc/result.txt'
+srun sh -c 'cat "$HOME/result.txt"; ls /etc/result.txt'

@@ -48,8 +48,8 @@ static int helper_path(const struct settings *settings, char path[PATH_MAX], str
     if (snprintf(path, PATH_MAX, "%s/stowage-enter", settings->libexec) >= PATH_MAX)
         return error_set(err, "plugstack.conf: libexec= is too long");
     if (access(path, X_OK) != 0)
-        return error_errno(err, "%s cannot be run; the administrators must install Stowage on this node",
-                           path);
+        return error_set(err, "%s cannot be run (%s); the administrators must install Stowage on this node",
+                         path, strerror(errno));
     return 0;
 }
 
@@ -83,6 +83,8 @@ static int explain_death(int status, struct error *err) {
         return error_set(err,
                          "stowage-enter was killed, most likely because the step ran out of memory; ask for "
                          "more with --mem");
+    if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SIGINT))
+        return error_set(err, "cancelled while the image was being prepared");
     if (WIFSIGNALED(status))
         return error_set(err, "stowage-enter was ended by signal %d (%s)", WTERMSIG(status),
                          strsignal(WTERMSIG(status)));
@@ -128,7 +130,7 @@ static int parse_reply(char *reply, size_t length, struct step_container *contai
     return 0;
 }
 
-// Between fork and exec: only async-signal-safe calls.
+// Between vfork and exec: in the memory of the rank, which waits.
 static void exec_helper(const char *path, char **argv, char **environment, int reply, pid_t leader) {
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     if (getppid() != leader)
@@ -187,7 +189,8 @@ int helper_run(const struct settings *settings, const struct helper_request *req
     cleanup_close int ours = ends[0];
     cleanup_close int theirs = ends[1];
     pid_t leader = getpid();
-    pid_t pid = fork();
+    // A copy of slurmstepd's memory, only to be thrown away, would be most of what a warm start costs.
+    pid_t pid = vfork();
     if (pid < 0)
         return error_errno(err, "cannot start stowage-enter");
     if (pid == 0)

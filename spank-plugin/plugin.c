@@ -70,8 +70,11 @@ static bool in_allocation_command(void) {
     return spank_context() == S_CTX_LOCAL || spank_context() == S_CTX_ALLOCATOR;
 }
 
-// Slurm gives all components of `srun --image=A x : --image=B y` the image that was named last.
+// Slurm gives all components of `srun --image=A x : --image=B y` the image that was named last. With sbatch
+// and salloc a second value is the command line, which overrides the script.
 static bool contradicts(const char *argument) {
+    if (spank_context() != S_CTX_LOCAL)
+        return false;
     const char *inherited = getenv(INHERITED_VARIABLE);
     return image && strcmp(image, argument) != 0 && !(inherited && strcmp(image, inherited) == 0);
 }

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME_MAX_BYTES = 255, TAG_MAX_BYTES = 128, SHOWN_MAX = 300 };
+enum { NAME_MAX_BYTES = 255, TAG_MAX_BYTES = 128, SHOWN_MAX = 300, PORT_MAX = 65535 };
 
 static bool is_lower(char c) {
     return c >= 'a' && c <= 'z';
@@ -75,11 +75,13 @@ static bool is_host_label(const char *text, size_t length) {
 static bool is_port(const char *text, size_t length) {
     if (length == 0 || length > 5)
         return false;
+    long port = 0;
     for (size_t i = 0; i < length; i++) {
         if (!is_digit(text[i]))
             return false;
+        port = port * 10 + (text[i] - '0');
     }
-    return true;
+    return port >= 1 && port <= PORT_MAX;
 }
 
 // "host", "host.name", "host:5000", "[::1]:5000"
@@ -181,13 +183,23 @@ int reference_check(const char *text, struct error *err) {
     snprintf(shown, sizeof shown, "%s", text);
     if (strncmp(text, "docker://", 9) == 0)
         text += 9;
+    // Not the whole name, which may go on with a password.
+    if (strstr(text, "://"))
+        return error_set(err, "--image: '%.*s://' is not known here; leave it out, or write docker://",
+                         (int)strcspn(shown, ":"), shown);
+    if (text[0] == '/' || text[0] == '.' || text[0] == '~')
+        return error_set(
+            err,
+            "--image=%s: this is a path, and Stowage runs images from registries; push the image to "
+            "one and name it",
+            shown);
 
     const char *at_sign = strchr(text, '@');
     const char *first_slash = strchr(text, '/');
     if (at_sign && (first_slash ? at_sign < first_slash
                                 : memchr(text, ':', (size_t)(at_sign - text)) && !strchr(at_sign, ':')))
-        return error_set(err, "--image: a user name or password does not belong into an image's name; "
-                              "log in with 'podman login' or 'docker login' instead");
+        return error_set(err, "--image: a user name or password does not belong into an image's name, where "
+                              "others can see it; Stowage runs public images only, so leave it out");
     if (at_sign && !is_digest(at_sign + 1))
         return error_set(err,
                          "--image: after '@' a digest is expected: sha256: and 64 lower-case hex digits");

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 enum { UID_TEXT_MAX = 16 };
@@ -11,7 +12,8 @@ enum { UID_TEXT_MAX = 16 };
 static int open_trees(const char *trees, struct error *err) {
     cleanup_close int fd = open(trees, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
-        return error_errno(err, "the tree store %s is not there; the administrators must mount it", trees);
+        return error_set(err, "the tree store %s is not there (%s); the administrators must mount it", trees,
+                         strerror(errno));
     struct stat info;
     if (fstat(fd, &info) != 0)
         return error_errno(err, "cannot look at the tree store %s", trees);

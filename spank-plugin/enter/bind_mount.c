@@ -31,6 +31,11 @@ static int bind_mount(int root, const Stowage__V1__Mount *mount, struct error *e
     cleanup_close int target = make_target(root, mount->target, S_ISDIR(info.st_mode), err);
     if (target < 0)
         return -1;
+    struct stat there;
+    if (fstat(target, &there) != 0)
+        return error_errno(err, "cannot look at it there");
+    if (S_ISDIR(info.st_mode) != S_ISDIR(there.st_mode))
+        return error_set(err, "only one of them is a directory");
     if (move_mount(source, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0)
         return error_errno(err, "cannot put it there");
     return 0;

@@ -1,5 +1,5 @@
+#include "blobs.h"
 #include "cleanup.h"
-#include "daemon_client.h"
 #include "unix_socket.h"
 
 #include <errno.h>
@@ -44,6 +44,9 @@ static int receive_descriptors(int fd, int *descriptors, size_t count, struct er
     do
         got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
     while (got < 0 && errno == EINTR);
+    if (got < 0 && errno == EAGAIN)
+        return error_set(err, "stowaged has not handed over the layers for %d seconds; try again",
+                         ANSWER_SECONDS);
     if (got < 0)
         return error_errno(err, "stowaged did not hand over the layers");
 

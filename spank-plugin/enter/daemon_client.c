@@ -22,6 +22,7 @@ enum {
     PREFIX_BYTES = 5,
     STATUS_UNKNOWN = -1,
     STATUS_OK = 0,
+    STATUS_MAX = 16,
     STATUS_UNIMPLEMENTED = 12,
 };
 
@@ -32,9 +33,15 @@ struct call {
     uint8_t *request;
     size_t request_bytes;
     size_t request_sent;
+    uint8_t *unsent;
+    size_t unsent_bytes;
     uint8_t *received;
     size_t received_bytes;
     bool closed;
+    bool welcomed;
+    // Whether there is an answer, and whether it is one in gRPC.
+    bool answered;
+    bool grpc;
     int status;
     char message[ERROR_TEXT_MAX];
     daemon_progress on_progress;
@@ -50,19 +57,45 @@ static int fail(struct call *call) {
     return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
-static ssize_t on_send(nghttp2_session *session, const uint8_t *data, size_t length, int flags,
-                       void *context) {
-    (void)session;
-    (void)flags;
-    struct call *call = context;
-    ssize_t sent = send(call->fd, data, length, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent < 0 && (errno == EAGAIN || errno == EINTR))
-        return NGHTTP2_ERR_WOULDBLOCK;
-    if (sent < 0) {
-        error_errno(call->err, "lost the connection to stowaged");
-        return fail(call);
+static int not_stowaged(struct error *err) {
+    return error_set(err,
+                     "what listens on stowaged's socket is not stowaged; the administrators must see to it");
+}
+
+// Collects what nghttp2 wants to send, unless there is something left of last time: nghttp2 itself sees to it
+// that a peer that only asks and never reads cannot make it hold more and more answers.
+static int collect_due(struct call *call) {
+    if (call->unsent_bytes > 0)
+        return 0;
+    const uint8_t *due;
+    ssize_t length;
+    while ((length = nghttp2_session_mem_send(call->session, &due)) > 0) {
+        uint8_t *grown = realloc(call->unsent, call->unsent_bytes + (size_t)length);
+        if (!grown)
+            return error_errno(call->err, "cannot hold the request to stowaged");
+        memcpy(grown + call->unsent_bytes, due, (size_t)length);
+        call->unsent = grown;
+        call->unsent_bytes += (size_t)length;
     }
-    return sent;
+    if (length < 0)
+        return error_set(call->err, "the connection to stowaged broke: %s", nghttp2_strerror((int)length));
+    return 0;
+}
+
+// Sends all that is due with one system call if it can: each would wake stowaged once more.
+static int send_due(struct call *call) {
+    if (collect_due(call) != 0)
+        return -1;
+    if (call->unsent_bytes == 0)
+        return 0;
+    ssize_t sent = send(call->fd, call->unsent, call->unsent_bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0)
+        return errno == EAGAIN || errno == EINTR
+                   ? 0
+                   : error_set(call->err, "lost the connection to stowaged (%s); try again", strerror(errno));
+    call->unsent_bytes -= (size_t)sent;
+    memmove(call->unsent, call->unsent + sent, call->unsent_bytes);
+    return 0;
 }
 
 // Hands over what has arrived, once: nghttp2_session_recv() would go on for as long as bytes come, and the
@@ -73,7 +106,7 @@ static int receive(struct call *call) {
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
     if (got < 0)
-        return error_errno(call->err, "lost the connection to stowaged");
+        return error_set(call->err, "lost the connection to stowaged (%s); try again", strerror(errno));
     if (got == 0)
         return error_set(call->err, "stowaged ended while it prepared the image; try again");
     ssize_t taken = nghttp2_session_mem_recv(call->session, buffer, (size_t)got);
@@ -115,6 +148,7 @@ static int handle_event(struct call *call, const uint8_t *bytes, size_t length) 
                 SOFTWARE_VERSION, PROTOCOL_VERSION, response->welcome->software, response->welcome->protocol);
             result = fail(call);
         }
+        call->welcomed = true;
         break;
     case STOWAGE__V1__PREPARE_RESPONSE__EVENT_PROGRESS:
         call->on_progress(call->progress_context, response->progress);
@@ -165,6 +199,10 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, cons
     struct call *call = context;
     if (stream != call->stream)
         return 0;
+    if (!call->grpc) {
+        not_stowaged(call->err);
+        return fail(call);
+    }
     // handle_messages() leaves less than one message behind, so this stays bounded.
     uint8_t *grown = realloc(call->received, call->received_bytes + length);
     if (!grown) {
@@ -208,17 +246,27 @@ static bool header_is(const char *wanted, const uint8_t *name, size_t length) {
     return strlen(wanted) == length && memcmp(wanted, name, length) == 0;
 }
 
+static int parse_status(const char *text) {
+    char *end;
+    long status = strtol(text, &end, 10);
+    return end != text && *end == '\0' && status >= 0 && status <= STATUS_MAX ? (int)status : STATUS_UNKNOWN;
+}
+
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
                      size_t name_length, const uint8_t *value, size_t value_length, uint8_t flags,
                      void *context) {
+    static const char GRPC[] = "application/grpc";
     (void)session;
     (void)flags;
     struct call *call = context;
     if (frame->hd.stream_id != call->stream)
         return 0;
     // nghttp2 ends names and values with a NUL.
-    if (header_is("grpc-status", name, name_length))
-        call->status = atoi((const char *)value);
+    call->answered = true;
+    if (header_is("content-type", name, name_length))
+        call->grpc = strncmp((const char *)value, GRPC, strlen(GRPC)) == 0;
+    else if (header_is("grpc-status", name, name_length))
+        call->status = parse_status((const char *)value);
     else if (header_is("grpc-message", name, name_length))
         decode_message(call->message, sizeof call->message, value, value_length);
     return 0;
@@ -236,7 +284,6 @@ static int open_session(struct call *call) {
     nghttp2_session_callbacks *callbacks;
     if (nghttp2_session_callbacks_new(&callbacks) != 0)
         return -1;
-    nghttp2_session_callbacks_set_send_callback(callbacks, on_send);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
@@ -283,14 +330,15 @@ static time_t now_seconds(void) {
 static int run_call(struct call *call) {
     time_t deadline = now_seconds() + TOTAL_SECONDS;
     while (!call->closed) {
-        int result = nghttp2_session_send(call->session);
-        if (call->failed)
+        if (send_due(call) != 0)
             return -1;
-        if (result != 0)
-            return error_set(call->err, "the connection to stowaged broke: %s", nghttp2_strerror(result));
-        short events = POLLIN;
-        if (nghttp2_session_want_write(call->session))
-            events |= POLLOUT;
+        // What was sent may have been the end of the call, by us.
+        if (call->closed)
+            break;
+        // nghttp2 has given up on what it heard, and has said goodbye.
+        if (!nghttp2_session_want_read(call->session) && !nghttp2_session_want_write(call->session))
+            return not_stowaged(call->err);
+        short events = call->unsent_bytes > 0 ? POLLIN | POLLOUT : POLLIN;
         struct pollfd ready = {.fd = call->fd, .events = events};
         int count = poll(&ready, 1, SILENCE_MS);
         if (count < 0 && errno != EINTR)
@@ -315,11 +363,17 @@ static int verdict(struct call *call) {
                          "what listens on stowaged's socket does not speak protocol %d of stowage-enter "
                          "%s; the administrators must install the same release of both",
                          PROTOCOL_VERSION, SOFTWARE_VERSION);
+    if (call->answered && !call->grpc)
+        return not_stowaged(call->err);
     if (call->status == STATUS_UNKNOWN)
         return error_set(call->err, "stowaged ended the call without a status; try again");
     if (call->status != STATUS_OK)
         return error_set(call->err, "%s",
                          call->message[0] ? call->message : "stowaged failed without a reason");
+    if (!call->welcomed)
+        return error_set(call->err,
+                         "stowaged did not say which protocol it speaks; the administrators must install "
+                         "the same release of stowaged and stowage-enter");
     if (!call->plan)
         return error_set(call->err, "stowaged answered without a plan");
     return 0;
@@ -359,6 +413,7 @@ int daemon_prepare(const char *socket_path, const Stowage__V1__PrepareRequest *r
 
     nghttp2_session_del(call.session);
     free(call.request);
+    free(call.unsent);
     free(call.received);
     if (result == 0)
         *plan = call.plan;

@@ -16,8 +16,3 @@ typedef void (*daemon_progress)(void *context, const Stowage__V1__Progress *prog
 int daemon_prepare(const char *socket_path, const Stowage__V1__PrepareRequest *request,
                    daemon_progress on_progress, void *progress_context, Stowage__V1__ContainerPlan **plan,
                    struct error *err);
-
-// Fetches the layers' descriptors for a plan's ticket (ContainerPlan.blob_ticket). `descriptors` has room for
-// `count`; on success all are open and owned by the caller.
-int daemon_fetch_blobs(const Stowage__V1__ContainerPlan *plan, int *descriptors, size_t count,
-                       struct error *err);

@@ -17,6 +17,7 @@
 #include "tree.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -119,32 +120,55 @@ static int acquire_image(const struct options *options, const struct account *ac
             return 0;
         stowage__v1__container_plan__free_unpacked(*plan, NULL);
         if (result != TREE_GONE)
-            return -1;
+            return error_wrap(err, "image %s", options->image);
     }
     return error_set(err, "the unpacked image was removed again and again by jobs that ended; try again");
 }
 
+static bool is_at_or_below(const char *path, const char *ancestor) {
+    size_t length = strlen(ancestor);
+    return strncmp(path, ancestor, length) == 0 && (path[length] == '/' || path[length] == '\0');
+}
+
+// Whether the container shows the host's directory of that name, and not one of the image's own.
+static bool is_host_directory(const Stowage__V1__ContainerPlan *plan, const char *path) {
+    for (size_t i = 0; i < plan->n_mounts; i++) {
+        if (is_at_or_below(path, plan->mounts[i]->target))
+            return true;
+    }
+    return false;
+}
+
 // Where ranks start: where the job was submitted, if that is visible, else where the image says.
 static const char *choose_directory(int root, const struct options *options,
-                                    const Stowage__V1__ContainerPlan *plan, struct error *err) {
-    if (options->working_directory[0] == '/') {
-        cleanup_close int fd = in_root_open(root, options->working_directory, O_PATH | O_DIRECTORY);
-        if (fd >= 0)
-            return options->working_directory;
+                                    const Stowage__V1__ContainerPlan *plan, struct progress *progress,
+                                    struct error *err) {
+    const char *directory = options->working_directory;
+    cleanup_close int there = directory[0] == '/' ? in_root_open(root, directory, O_PATH | O_DIRECTORY) : -1;
+    cleanup_close int made = there < 0 ? in_root_make_directory(root, plan->working_directory, err) : -1;
+    if (there < 0 && made < 0)
+        return NULL;
+    const char *chosen = there >= 0 ? directory : plan->working_directory;
+    if (directory[0] == '/' && !is_host_directory(plan, chosen)) {
+        struct error remark;
+        error_set(&remark,
+                  "%s of the host is not shown in the image; ranks start in the image's %s, and what they "
+                  "write there is gone when the step ends",
+                  directory, chosen);
+        progress_say(progress, remark.text);
     }
-    cleanup_close int made = in_root_make_directory(root, plan->working_directory, err);
-    return made >= 0 ? plan->working_directory : NULL;
+    return chosen;
 }
 
 static int build_container(const struct options *options, const struct account *account,
                            const struct tree *tree, const Stowage__V1__ContainerPlan *plan,
-                           const char **directory, struct error *err) {
+                           struct progress *progress, const char **directory, struct error *err) {
     if (namespace_enter(err) != 0)
         return -1;
     cleanup_close int root = root_mount(tree->path, tree->mount_point, err);
     if (root < 0 || bind_mounts(root, plan, err) != 0 || account_write(account, root, err) != 0)
         return -1;
-    *directory = choose_directory(root, options, plan, err);
+    *directory = choose_directory(root, options, plan, progress, err);
     return *directory ? root_pivot(root, err) : -1;
 }
 
@@ -165,11 +189,15 @@ static int enter_image(const struct options *options, struct error *err) {
         return -1;
     if (acquire_image(options, &account, &store, &progress, &plan, &tree, err) != 0)
         return -1;
-    if (build_container(options, &account, &tree, plan, &directory, err) != 0)
+    if (build_container(options, &account, &tree, plan, &progress, &directory, err) != 0)
         return error_wrap(err, "image %s", options->image);
     if (holder_start(lifeline, &holder, err) != 0)
         return -1;
-    return reply_ready(holder, tree.lock_path, directory, plan, err);
+    if (reply_ready(holder, tree.lock_path, directory, plan, err) != 0) {
+        kill(holder, SIGKILL);
+        return -1;
+    }
+    return 0;
     // The end of this process releases the rest, the lock on the tree included: the holder mounts it now.
 }
 

@@ -20,10 +20,11 @@ static int explain_refusal(struct error *err) {
     if (errno == ENOSPC)
         return error_set(err, "this node allows no more user namespaces; the administrators must raise "
                               "user.max_user_namespaces (sysctl)");
-    return error_errno(
-        err, "this node does not allow user namespaces; the administrators must set "
-             "user.max_user_namespaces and, where they exist, kernel.unprivileged_userns_clone=1 and "
-             "kernel.apparmor_restrict_unprivileged_userns=0 (sysctl)");
+    return error_set(err,
+                     "this node does not allow user namespaces (%s); the administrators must set "
+                     "user.max_user_namespaces and, where they exist, kernel.unprivileged_userns_clone=1 and "
+                     "kernel.apparmor_restrict_unprivileged_userns=0 (sysctl)",
+                     strerror(errno));
 }
 
 int namespace_enter(struct error *err) {

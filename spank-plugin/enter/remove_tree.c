@@ -1,10 +1,10 @@
 #include "remove_tree.h"
 #include "cleanup.h"
+#include "directory_entry.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -65,10 +65,6 @@ static int remove_entry(struct removal *removal, int parent, const char *name, i
     if (unlinkat(parent, name, AT_REMOVEDIR) != 0)
         return error_errno(err, "cannot remove '%s'", name);
     return 0;
-}
-
-static bool is_self_or_parent(const char *name) {
-    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
 static int empty_directory(struct removal *removal, int fd, int depth, struct error *err) {

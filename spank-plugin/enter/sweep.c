@@ -1,5 +1,6 @@
 #include "sweep.h"
 #include "cleanup.h"
+#include "directory_entry.h"
 #include "remove_tree.h"
 #include "tree_users.h"
 
@@ -10,30 +11,32 @@
 #include <string.h>
 
 static int sweep_tree(const struct tree_store *store, const char *name, struct error *err) {
-    cleanup_close int lock = tree_store_lock(store, name, true, false, NULL, NULL, err);
-    if (lock == -2)
+    cleanup_close int lock = tree_store_try_lock(store, name, TREE_EXCLUSIVE, err);
+    if (lock == TREE_BUSY)
         return 0;
     if (lock < 0)
         return -1;
 
     char path[PATH_MAX];
-    char partial[TREE_FILE_MAX];
-    snprintf(partial, sizeof partial, "%s.partial", name);
     if (snprintf(path, sizeof path, "%s/%s", store->path, name) >= (int)sizeof path)
         return error_set(err, "the path of the tree store is too long");
     bool mounted = false;
     if (tree_is_mounted(path, &mounted, err) != 0 || mounted)
         return mounted ? 0 : -1;
-    if (remove_tree(store->fd, partial, err) != 0)
+    char file[TREE_FILE_MAX];
+    tree_file(name, TREE_PARTIAL, file);
+    if (remove_tree(store->fd, file, err) != 0)
         return -1;
     // Gone from view at once, so that a sweep that is interrupted leaves no half of a tree behind.
-    if (renameat(store->fd, name, store->fd, partial) != 0 && errno != ENOENT)
+    if (renameat(store->fd, name, store->fd, file) != 0 && errno != ENOENT)
         return error_errno(err, "cannot move %s/%s aside", store->path, name);
-    if (remove_tree(store->fd, partial, err) != 0)
+    if (remove_tree(store->fd, file, err) != 0)
         return -1;
-    snprintf(partial, sizeof partial, "%s.mount", name);
-    unlinkat(store->fd, partial, AT_REMOVEDIR);
-    tree_store_unlink_lock(store, name);
+    tree_file(name, TREE_MOUNT, file);
+    if (remove_tree(store->fd, file, err) != 0)
+        return -1;
+    tree_file(name, TREE_LOCK, file);
+    unlinkat(store->fd, file, 0);
     return 0;
 }
 
@@ -46,10 +49,6 @@ static bool owning_tree(const char *entry, char name[TREE_NAME_MAX]) {
     memcpy(name, entry, length);
     name[length] = '\0';
     return tree_is_name(name);
-}
-
-static bool is_self_or_parent(const char *name) {
-    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
 int sweep(const struct tree_store *store, struct error *err) {

@@ -1,6 +1,6 @@
 #include "tree.h"
+#include "blobs.h"
 #include "cleanup.h"
-#include "daemon_client.h"
 #include "remove_tree.h"
 #include "unpacker.h"
 
@@ -33,7 +33,7 @@ static int unpack_into(int root, const Stowage__V1__ContainerPlan *plan, struct 
 static int unpack(const struct tree_store *store, const char *name, const Stowage__V1__ContainerPlan *plan,
                   struct progress *progress, struct error *err) {
     char partial[TREE_FILE_MAX];
-    snprintf(partial, sizeof partial, "%s.partial", name);
+    tree_file(name, TREE_PARTIAL, partial);
     if (remove_tree(store->fd, partial, err) != 0)
         return error_wrap(err, "cannot clear away what an interrupted step left");
     if (mkdirat(store->fd, partial, 0755) != 0)
@@ -54,13 +54,13 @@ static int unpack(const struct tree_store *store, const char *name, const Stowag
 static int describe_tree(const struct tree_store *store, const char *name, int lock, struct tree *tree,
                          struct error *err) {
     char mount_point[TREE_FILE_MAX];
-    snprintf(mount_point, sizeof mount_point, "%s.mount", name);
+    tree_file(name, TREE_MOUNT, mount_point);
     if (mkdirat(store->fd, mount_point, 0700) != 0 && errno != EEXIST)
         return error_errno(err, "cannot make %s/%s", store->path, mount_point);
     size_t size = sizeof tree->path;
     if (snprintf(tree->path, size, "%s/%s", store->path, name) >= (int)size ||
         snprintf(tree->mount_point, size, "%s/%s", store->path, mount_point) >= (int)size ||
-        snprintf(tree->lock_path, size, "%s/%s.lock", store->path, name) >= (int)size)
+        snprintf(tree->lock_path, size, "%s/%s%s", store->path, name, TREE_LOCK) >= (int)size)
         return error_set(err, "the path of the tree store is too long");
     tree->lock = lock;
     return 0;
@@ -71,10 +71,11 @@ int tree_acquire(struct tree *tree, const struct tree_store *store, const Stowag
     char name[TREE_NAME_MAX];
     if (tree_name(plan->image_digest, name, err) != 0)
         return -1;
-    cleanup_close int lock = tree_store_lock(store, name, false, true, waiting_for_lock, progress, err);
+    cleanup_close int lock =
+        tree_store_wait_for_lock(store, name, TREE_SHARED, waiting_for_lock, progress, err);
     if (lock >= 0 && !tree_store_has(store, name)) {
         close(steal_fd(&lock));
-        lock = tree_store_lock(store, name, true, true, waiting_for_lock, progress, err);
+        lock = tree_store_wait_for_lock(store, name, TREE_EXCLUSIVE, waiting_for_lock, progress, err);
         bool missing = lock >= 0 && !tree_store_has(store, name);
         if (missing && plan->blob_ticket.len == 0)
             return TREE_GONE;

@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-static const char LOCK_SUFFIX[] = ".lock";
 static const long RETRY_NANOSECONDS = 20 * 1000 * 1000;
 
 int tree_store_open(struct tree_store *store, const char *trees, struct error *err) {
@@ -92,31 +91,35 @@ static bool is_current(const struct tree_store *store, const char *lock_name, in
            held.st_ino == named.st_ino && held.st_dev == named.st_dev;
 }
 
-int tree_store_lock(const struct tree_store *store, const char *name, bool exclusive, bool wait,
-                    void (*tick)(void *), void *context, struct error *err) {
+void tree_file(const char *name, const char *suffix, char file[TREE_FILE_MAX]) {
+    snprintf(file, TREE_FILE_MAX, "%.*s%s", TREE_NAME_MAX - 1, name, suffix);
+}
+
+int tree_store_try_lock(const struct tree_store *store, const char *name, enum tree_lock_kind kind,
+                        struct error *err) {
     char lock_name[TREE_FILE_MAX];
-    snprintf(lock_name, sizeof lock_name, "%s%s", name, LOCK_SUFFIX);
+    tree_file(name, TREE_LOCK, lock_name);
     for (;;) {
         cleanup_close int lock =
             openat(store->fd, lock_name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (lock < 0)
             return error_errno(err, "cannot open the lock %s/%s", store->path, lock_name);
-        if (flock(lock, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0) {
-            if (is_current(store, lock_name, lock))
-                return steal_fd(&lock);
-            continue;
-        }
-        if (errno != EWOULDBLOCK && errno != EINTR)
+        if (flock(lock, (kind == TREE_EXCLUSIVE ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0) {
+            if (errno == EWOULDBLOCK)
+                return TREE_BUSY;
             return error_errno(err, "cannot take the lock %s/%s", store->path, lock_name);
-        if (!wait)
-            return -2;
-        tick(context);
-        nanosleep(&(struct timespec){.tv_nsec = RETRY_NANOSECONDS}, NULL);
+        }
+        if (is_current(store, lock_name, lock))
+            return steal_fd(&lock);
     }
 }
 
-void tree_store_unlink_lock(const struct tree_store *store, const char *name) {
-    char lock_name[TREE_FILE_MAX];
-    snprintf(lock_name, sizeof lock_name, "%s%s", name, LOCK_SUFFIX);
-    unlinkat(store->fd, lock_name, 0);
+int tree_store_wait_for_lock(const struct tree_store *store, const char *name, enum tree_lock_kind kind,
+                             void (*tick)(void *), void *context, struct error *err) {
+    int lock;
+    while ((lock = tree_store_try_lock(store, name, kind, err)) == TREE_BUSY) {
+        tick(context);
+        nanosleep(&(struct timespec){.tv_nsec = RETRY_NANOSECONDS}, NULL);
+    }
+    return lock;
 }

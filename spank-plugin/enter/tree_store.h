@@ -9,7 +9,6 @@
 
 #include <limits.h>
 #include <stdbool.h>
-#include <stddef.h>
 
 struct tree_store {
     char path[PATH_MAX];
@@ -39,11 +38,28 @@ char **tree_store_digests(const struct tree_store *store, struct error *err);
 // Whether the complete tree `name` is there. Meaningful only under its lock.
 bool tree_store_has(const struct tree_store *store, const char *name);
 
-// Takes the lock of tree `name`. With `wait` tries for as long as it takes, calling tick(context) about fifty
-// times a second; without it returns -2 when somebody else holds the lock. Returns a descriptor that holds
-// the lock until it is closed, or -1.
-int tree_store_lock(const struct tree_store *store, const char *name, bool exclusive, bool wait,
-                    void (*tick)(void *), void *context, struct error *err);
+// What belongs to a tree besides itself.
+#define TREE_LOCK ".lock"
+#define TREE_PARTIAL ".partial"
+#define TREE_MOUNT ".mount"
 
-// Removes the lock file itself; the caller holds it exclusively.
-void tree_store_unlink_lock(const struct tree_store *store, const char *name);
+// "<name><suffix>", one of the above.
+void tree_file(const char *name, const char *suffix, char file[TREE_FILE_MAX]);
+
+enum tree_lock_kind {
+    // Many may hold it: to build a container on the tree.
+    TREE_SHARED,
+    // Nobody else holds any: to make or to remove the tree.
+    TREE_EXCLUSIVE,
+};
+
+// Somebody else holds the lock.
+enum { TREE_BUSY = -2 };
+
+// Takes the lock of tree `name`. Returns a descriptor that holds it until it is closed, TREE_BUSY or -1.
+int tree_store_try_lock(const struct tree_store *store, const char *name, enum tree_lock_kind kind,
+                        struct error *err);
+
+// The same for as long as it takes, calling tick(context) about fifty times a second. Never TREE_BUSY.
+int tree_store_wait_for_lock(const struct tree_store *store, const char *name, enum tree_lock_kind kind,
+                             void (*tick)(void *), void *context, struct error *err);

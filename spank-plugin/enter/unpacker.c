@@ -13,7 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-enum { EXIT_NOT_EXECUTED = 127, FIXED_ARGUMENTS = 12, NUMBER_TEXT_MAX = 24 };
+enum { EXIT_USAGE = 2, EXIT_NOT_EXECUTED = 127, FIXED_ARGUMENTS = 12, NUMBER_TEXT_MAX = 24 };
 
 // What the program says while it runs.
 struct output {
@@ -33,8 +33,8 @@ static int unpacker_path(char path[PATH_MAX], struct error *err) {
         (size_t)(path + PATH_MAX - name))
         return error_set(err, "the path of stowage-unpack is too long");
     if (access(path, X_OK) != 0)
-        return error_errno(err, "%s cannot be run; the administrators must install Stowage on this node",
-                           path);
+        return error_set(err, "%s cannot be run (%s); the administrators must install Stowage on this node",
+                         path, strerror(errno));
     return 0;
 }
 
@@ -152,6 +152,10 @@ static int explain(int status, const struct output *output, struct error *err) {
     if (WIFSIGNALED(status))
         return error_set(err, "stowage-unpack was ended by signal %d (%s)", WTERMSIG(status),
                          strsignal(WTERMSIG(status)));
+    if (WEXITSTATUS(status) == EXIT_USAGE)
+        return error_set(err,
+                         "stowaged sent a plan that stowage-unpack has no use for; the administrators must "
+                         "install the same release of both");
     if (WEXITSTATUS(status) == EXIT_NOT_EXECUTED)
         return error_set(err, "stowage-unpack could not be started");
     if (*text == '\0')
@@ -162,6 +166,8 @@ static int explain(int status, const struct output *output, struct error *err) {
 int unpacker_run(int root, const Stowage__V1__ContainerPlan *plan, const int *descriptors,
                  struct progress *progress, struct error *err) {
     char path[PATH_MAX];
+    if (plan->n_layers == 0)
+        return error_set(err, "the image has no layers");
     if (unpacker_path(path, err) != 0)
         return -1;
     int progress_pipe[2], stderr_pipe[2];

@@ -65,7 +65,8 @@ int main(void) {
     check_refusal("printf 'Ebad \\033[2J\\0' >&3", "bad ?[2J", "but not its escape sequences");
     check_refusal("exit 0", "without an answer", "refuses a helper that says nothing");
     check_refusal("kill -9 $$", "--mem", "explains a helper that was killed");
-    check_refusal("kill -TERM $$", "signal 15", "explains a helper that was ended");
+    check_refusal("kill -TERM $$", "cancelled", "explains a helper that was cancelled");
+    check_refusal("kill -SEGV $$", "signal 11", "explains a helper that was ended");
     check_refusal("exit 127", "could not be started", "explains a helper that did not start");
     check_refusal("printf 'H4711\\0L/lock\\0W/wo' >&3", "not whole", "refuses half an answer");
     check_refusal("printf 'H4711' >&3", "not whole", "refuses an answer without an end");

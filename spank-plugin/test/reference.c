@@ -57,12 +57,12 @@ static const struct {
     {"a._b", "lower-case", "refuses a dot beside an underscore"},
     {"-app", "lower-case", "refuses a leading dash, which would read as an option"},
     {"app-", "lower-case", "refuses a trailing dash"},
-    {".app", "lower-case", "refuses a leading dot"},
+    {".app", "is a path", "refuses a leading dot"},
     {"app_", "lower-case", "refuses a trailing underscore"},
     {"team//app", "lower-case", "refuses an empty path component"},
-    {"/etc/passwd", "lower-case", "refuses an absolute path"},
+    {"/etc/passwd", "is a path", "refuses an absolute path"},
     {"team/", "lower-case", "refuses a trailing slash"},
-    {"../app", "registry", "refuses a leading .."},
+    {"../app", "is a path", "refuses a leading .."},
     {"team/../app", "lower-case", "refuses .. in a path"},
     {"docker://", "lower-case", "refuses a transport without a name"},
     {"oci:app:1", "is not a tag", "refuses another transport"},
@@ -96,7 +96,7 @@ static const struct {
     {"[]/app", "not the name of a registry", "refuses an empty IPv6 address"},
     {"[::g]/app", "not the name of a registry", "refuses a letter that is no hex digit in an IPv6 address"},
     {"[::1]5000/app", "not the name of a registry", "refuses an IPv6 address that runs into the port"},
-    {"https://host.example/app", "not the name of a registry", "refuses a URL"},
+    {"https://host.example/app", "leave it out, or write docker://", "refuses a URL"},
     {"a" NAME255, "longer than 255", "refuses a name of 256 characters"},
 };
 
@@ -158,7 +158,7 @@ int main(void) {
             printf("# %s\n", err.text);
     }
     reference_check("user:s3cret@host.example/app", &err);
-    says(err.text, "podman login", "says how to log in instead");
+    says(err.text, "leave it out", "says what to do instead");
     check_long_references();
     return tap_done();
 }

@@ -20,7 +20,7 @@ static struct tree_store store;
 
 static int try_lock(bool exclusive) {
     struct error err;
-    return tree_store_lock(&store, NAME, exclusive, false, NULL, NULL, &err);
+    return tree_store_try_lock(&store, NAME, exclusive ? TREE_EXCLUSIVE : TREE_SHARED, &err);
 }
 
 static void check_open(void) {
@@ -117,7 +117,7 @@ static unsigned ticks;
 
 static void remove_and_release(void *held) {
     if (ticks++ == 0) {
-        tree_store_unlink_lock(&store, NAME);
+        unlinkat(store.fd, LOCK, 0);
         close(*(int *)held);
     }
 }
@@ -126,7 +126,7 @@ static void check_waiting(void) {
     struct error err;
     int held = try_lock(true);
     must(held >= 0, "lock");
-    int gained = tree_store_lock(&store, NAME, true, true, remove_and_release, &held, &err);
+    int gained = tree_store_wait_for_lock(&store, NAME, TREE_EXCLUSIVE, remove_and_release, &held, &err);
     ok(gained >= 0 && ticks > 0, "waits for a lock and says so");
     ok(same_file(gained, store.fd, LOCK), "a lock that was removed meanwhile is made anew");
     ok(try_lock(false) == -2, "and keeps others out");
@@ -138,7 +138,7 @@ static bool swept_in_between;
 // In place of libc's: lets a sweep remove the lock file after it was opened and before it is locked.
 int flock(int fd, int operation) {
     if (swept_in_between)
-        tree_store_unlink_lock(&store, NAME);
+        unlinkat(store.fd, LOCK, 0);
     swept_in_between = false;
     return (int)syscall(SYS_flock, fd, operation);
 }
@@ -164,7 +164,7 @@ static void contend(unsigned number) {
             atomic_fetch_add(&seen->together, 1);
         atomic_fetch_add(&seen->taken, 1);
         atomic_fetch_sub(&seen->inside, 1);
-        tree_store_unlink_lock(&store, NAME);
+        unlinkat(store.fd, LOCK, 0);
         close(lock);
     }
 }

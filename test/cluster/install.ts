@@ -14,7 +14,7 @@ const built = [
 export const install = (prefix: string): void => {
   const missing = built.filter((file) => !existsSync(file));
   if (missing.length > 0) throw new ClusterError(`${missing.join(', ')} not built; run npm run setup`);
-  execFileSync(process.execPath, ['test/support/install.mjs', prefix], {
+  execFileSync(process.execPath, ['wrapper/install.mjs', prefix], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
 };

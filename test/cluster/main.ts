@@ -26,7 +26,11 @@ const describe = async (cluster: Cluster): Promise<boolean> => {
 const hint = (cluster: Cluster): void => {
   console.log(`registry       ${cluster.registryHost}`);
   console.log(`logs           ${cluster.layout.logs}`);
-  console.log(`\nAs any user:   . ${cluster.layout.env}; srun hostname`);
+  console.log(`\nAs any user:   . ${cluster.layout.env}`);
+  console.log(
+    '               skopeo --insecure-policy copy --dest-tls-verify=false docker://busybox docker://$REGISTRY/busybox',
+  );
+  console.log('               cd /tmp && srun --image=$REGISTRY/busybox cat /etc/os-release');
 };
 
 const modified = (file: string): number => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;

@@ -9,6 +9,9 @@ import { pushImage, type OciImage } from '../support/oci-image.js';
 /** The ordinary user of the tests. */
 export const user = 'stow-a';
 
+/** For a command line: a directory that all nodes see, removed with the shell. */
+export const inNewDirectory = 'dir=$(mktemp -dp ~); trap "rm -r $dir" EXIT; cd $dir';
+
 /** A Slurm cluster with Stowage and a registry, for one suite. */
 export class Site {
   readonly cluster: Cluster;

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 
 import { account } from '../cluster/users.js';
-import { clusterSuite, user } from './cluster-suite.js';
+import { clusterSuite, inNewDirectory, user } from './cluster-suite.js';
 
 const imageName = /Stowage test image/;
 
@@ -19,7 +19,7 @@ clusterSuite('a step in an image', {}, (site) => {
   it('#SBATCH --image holds for each srun of the script, and the script itself runs on the host', async () => {
     const script = `#!/bin/bash\n#SBATCH --image=${site().image}\ngrep -h NAME= /etc/os-release | head -n1\nsrun cat /etc/os-release\nsrun cat /etc/os-release\n`;
     const printed = await site().output(
-      `cd $(mktemp -dp ~) && sbatch --wait --output=out <<'END' >&2 && cat out\n${script}END\n`,
+      `${inNewDirectory} && sbatch --wait --output=out <<'END' >&2 && cat out\n${script}END\n`,
     );
     assert.equal(printed.match(/Stowage test image/g)?.length, 2, printed);
     assert.match(printed.split('\n')[0] ?? '', /Debian/);
@@ -27,6 +27,14 @@ clusterSuite('a step in an image', {}, (site) => {
 
   it('salloc --image holds for each srun of the allocation', async () => {
     assert.match(await site().output('salloc --image=$IMAGE srun cat /etc/os-release'), imageName);
+  });
+
+  it('sbatch --image overrides the image that the script names', async () => {
+    const script = '#!/bin/bash\n#SBATCH --image=nowhere.invalid/none:1\nsrun cat /etc/os-release\n';
+    const printed = await site().output(
+      `${inNewDirectory} && sbatch --wait --image=$IMAGE --output=out <<'END' >&2 && cat out\n${script}END\n`,
+    );
+    assert.match(printed, imageName);
   });
 
   it('srun --image overrides the image of the job', async () => {
@@ -114,7 +122,16 @@ clusterSuite('what a rank sees', {}, (site) => {
   });
 
   it('is in the working directory of the image where the submitting one is the host system’s', async () => {
-    assert.equal(await site().output('cd /usr/lib && srun --image=$IMAGE pwd'), '/var/lib\n');
+    const { stdout, stderr } = await site().run('cd /usr/lib && srun --image=$IMAGE pwd');
+    assert.equal(stdout, '/var/lib\n');
+    assert.match(
+      stderr,
+      /stowage: n[12]: .*busybox:latest: \/usr\/lib of the host is not shown in the image; ranks start in the image's \/var\/lib, and what they write there is gone when the step ends\n/,
+    );
+  });
+
+  it('hears nothing of Stowage where all is as usual', async () => {
+    assert.equal((await site().run('srun --image=$IMAGE true')).stderr, '');
   });
 
   it('has the home directory', async () => {

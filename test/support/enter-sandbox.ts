@@ -1,6 +1,6 @@
 /** Runs the real stowage-enter as an ordinary user, in a directory with a tree store of its own. */
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -14,12 +14,13 @@ const binary = process.env['STOWAGE_ENTER'] ?? path.join(packageRoot, 'build/lib
 
 export const uid = ordinaryUser?.uid ?? process.getuid?.() ?? -1;
 export const gid = ordinaryUser?.gid ?? process.getgid?.() ?? -1;
+/** What a user without an account is called in the container. */
+export const userName = ordinaryUser ? `user${uid}` : os.userInfo().username;
 export const image = 'registry.example/team/app:1';
 
 export interface EnterOptions {
   socket?: string;
   trees?: string;
-  image?: string;
   chdir?: string;
   /** The process whose end ends the container; this one unless given. */
   lifeline?: number;
@@ -50,17 +51,18 @@ export class EnterSandbox {
   readonly directory = fs.mkdtempSync(path.join(os.tmpdir(), 'stowage-enter-'));
   readonly socket = path.join(this.directory, 'api.sock');
   readonly blobSocket = path.join(this.directory, 'blobs.sock');
-  readonly home = path.join(this.directory, 'home');
+  /** Of the account, or where there is none, of the environment. */
+  readonly home = ordinaryUser ? path.join(this.directory, 'home') : os.userInfo().homedir;
   readonly trees = path.join(this.directory, 'trees');
   readonly store = path.join(this.trees, String(uid));
   readonly #open: Close[] = [];
   readonly #holders: number[] = [];
+  readonly #running = new Set<ChildProcess>();
 
   constructor() {
     fs.chmodSync(this.directory, 0o755);
-    for (const directory of [this.home, this.trees, this.store]) fs.mkdirSync(directory);
-    this.#giveToUser(this.store);
-    this.#giveToUser(this.home);
+    for (const directory of [this.trees, this.store]) fs.mkdirSync(directory);
+    this.giveToUser(this.store);
   }
 
   /** Closes the server with the sandbox. */
@@ -74,8 +76,12 @@ export class EnterSandbox {
     const root = path.join(this.store, digest.replace(':', '-'));
     fs.mkdirSync(root);
     build(root);
-    this.#giveToUser(root);
+    this.giveToUser(root);
     return digest;
+  }
+
+  giveToUser(name: string): void {
+    if (ordinaryUser) assert.equal(spawnSync('chown', ['-Rh', `${uid}:${gid}`, name]).status, 0);
   }
 
   /** What is in the store apart from locks, which stay until the next sweep. */
@@ -85,21 +91,13 @@ export class EnterSandbox {
 
   async enter(options: EnterOptions = {}): Promise<Outcome> {
     const began = performance.now();
-    const child = spawn(
-      binary,
-      [
-        ...['--socket', options.socket ?? this.socket, '--trees', options.trees ?? this.trees],
-        ...['--image', options.image ?? image, '--job', '7', '--step', '0'],
-        ...['--lifeline', String(options.lifeline ?? process.pid)],
-        ...(options.chdir === undefined ? [] : ['--chdir', options.chdir]),
-      ],
-      {
-        ...ordinaryUser,
-        cwd: this.directory,
-        env: { HOME: this.home, SLURMD_NODENAME: 'node1' },
-        stdio: ['ignore', 'ignore', 'pipe', (options.answered ?? true) ? 'pipe' : 'ignore'],
-      },
-    );
+    const args = [
+      ...['--socket', options.socket ?? this.socket, '--image', image, '--job', '7', '--step', '0'],
+      ...['--lifeline', String(options.lifeline ?? process.pid)],
+      ...(options.trees === undefined ? [] : ['--trees', options.trees]),
+      ...(options.chdir === undefined ? [] : ['--chdir', options.chdir]),
+    ];
+    const child = this.#start(args, options.answered ?? true);
     const { status, stderr, progress } = await outcomeOf(child);
     const outcome = { status, stderr, reply: progress, tookMs: performance.now() - began };
     const holder = /^H(\d+)\0/.exec(outcome.reply)?.[1];
@@ -115,7 +113,6 @@ export class EnterSandbox {
     assert.ok(said !== undefined, `not one sentence: ${JSON.stringify(outcome)}`);
     if (typeof sentence === 'string') assert.equal(said, sentence);
     else assert.match(said, sentence);
-    // eslint-disable-next-line no-control-regex -- that there are none is the point
     assert.doesNotMatch(said, /[\x00-\x1f\x7f-\x9f]/);
     assert.equal(outcome.status, 1);
     assert.equal(outcome.stderr, '');
@@ -141,15 +138,35 @@ export class EnterSandbox {
     };
   }
 
+  /** What the job's epilog does. */
+  async sweep(): Promise<{ status: number | null; stderr: string }> {
+    const { status, stderr } = await outcomeOf(this.#start(['--sweep'], false));
+    return { status, stderr };
+  }
+
+  /** As the end of the leader does. */
+  kill(): void {
+    for (const child of this.#running) child.kill('SIGKILL');
+  }
+
   async remove(): Promise<void> {
+    this.kill();
     for (const holder of this.#holders) if (isRunning(holder)) process.kill(holder, 'SIGKILL');
     await Promise.all(this.#holders.map(endOf));
     await Promise.all(this.#open.map((close) => close()));
     assert.equal(spawnSync('rm', ['-rf', this.directory]).status, 0);
   }
 
-  #giveToUser(name: string): void {
-    if (ordinaryUser) assert.equal(spawnSync('chown', ['-Rh', `${uid}:${gid}`, name]).status, 0);
+  #start(args: readonly string[], answered: boolean): ChildProcess {
+    const child = spawn(binary, ['--trees', this.trees, ...args], {
+      ...ordinaryUser,
+      cwd: this.directory,
+      env: { HOME: this.home, SLURMD_NODENAME: 'node1' },
+      stdio: ['ignore', 'ignore', 'pipe', answered ? 'pipe' : 'ignore'],
+    });
+    this.#running.add(child);
+    child.once('close', () => this.#running.delete(child));
+    return child;
   }
 }
 

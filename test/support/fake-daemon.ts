@@ -2,6 +2,7 @@
 import { chmodSync } from 'node:fs';
 import {
   createServer as createHttp2Server,
+  type Http2Server,
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
@@ -61,7 +62,7 @@ export async function listenHttp2(
     stream.on('error', () => undefined);
     onStream(stream);
   });
-  await listen(server as unknown as Server, path);
+  await listen(server, path);
   return async () => {
     for (const session of sessions) session.destroy();
     await new Promise((resolve) => server.close(resolve));
@@ -83,7 +84,7 @@ export async function listenRaw(path: string, onConnection: (socket: Socket) => 
   };
 }
 
-async function listen(server: Server, path: string): Promise<void> {
+async function listen(server: Server | Http2Server, path: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(path, resolve);

@@ -192,7 +192,7 @@ describe('stowaged', () => {
       failure(
         status.NOT_FOUND,
         'image-not-found',
-        /image .*\/nosuch:1 not found: registry 127.* has no such repository or tag/,
+        /image .*\/nosuch:1 not found: registry 127.* has no such repository, tag or digest/,
       ),
     );
   });

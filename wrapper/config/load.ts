@@ -56,6 +56,8 @@ function explain(error: ErrorObject | undefined): string {
   }
   if (error.keyword === 'enum')
     return `${key} must be one of ${(error.params.allowedValues as string[]).join(', ')}`;
+  if (error.propertyName !== undefined)
+    return `"${error.propertyName}" in [${key}] must be a registry's host or host:port, as in the name of an image`;
   if (error.keyword === 'pattern') return `${key} must be an absolute path`;
   return `${key} ${error.message ?? 'is not valid'}`;
 }

@@ -40,6 +40,8 @@ export const configSchema = closed({
   registries: {
     type: 'object',
     default: {},
+    // As in a reference: "host" or "host:port", not "https://host".
+    propertyNames: { type: 'string', pattern: '^[A-Za-z0-9.:\\[\\]-]+$' },
     additionalProperties: {
       type: 'object',
       additionalProperties: false,

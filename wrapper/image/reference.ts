@@ -75,7 +75,7 @@ function split(
     name = text.slice(0, at);
     if (digest.includes('@') || (!isDigest(digest) && withoutCredentials(text) !== text)) {
       refuse(
-        'it holds credentials, which would show in the queue and in logs; log in with podman or docker instead',
+        'it holds credentials, which would show in the queue and in logs; Stowage runs public images only, so leave them out',
       );
     }
     if (!isDigest(digest)) {
@@ -102,7 +102,7 @@ function split(
 function locate(name: string, refuse: Refuse): { registry: string; repository: string } {
   const slash = name.indexOf('/');
   const first = name.slice(0, Math.max(slash, 0));
-  const namesHost = first === 'localhost' || /[.:[]/.test(first);
+  const namesHost = first === 'localhost' || /[.:[A-Z]/.test(first);
   if (slash < 0 || !namesHost) {
     if (/[A-Z]/.test(name)) refuse('repository names are lower case');
     return { registry: 'docker.io', repository: slash < 0 ? `library/${name}` : name };

@@ -21,7 +21,8 @@ const kernel = ['/proc', '/sys', '/dev'];
 const hostFiles = ['/etc/resolv.conf', '/etc/hosts', '/etc/hostname', '/etc/localtime'];
 
 /** Where the image's own files live, or the kernel's; a host directory there would hide them. */
-const imageOwn = /^\/(?:bin|boot|dev|etc|lib(?:32|64|x32)?|proc|run|sbin|sys|usr)(?:\/|$)/;
+const imageOwn =
+  /^\/(?:bin|boot|dev|etc|lib(?:32|64|x32)?|proc|run|sbin|sys|usr|var\/(?:cache|lib|log|run|spool))(?:\/|$)/;
 /** Too much of the host to show for the sake of a working directory. */
 const tooWide = new Set(['/', '/home', '/opt', '/var', '/srv', '/mnt', '/root']);
 

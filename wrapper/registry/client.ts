@@ -259,7 +259,7 @@ function verify(bytes: Buffer, expected: string | string[] | undefined, referenc
 function notFound({ registry, canonical }: Reference): RegistryError {
   return new RegistryError(
     'image-not-found',
-    `image ${canonical} not found: registry ${registry} has no such repository or tag; check the spelling, or push it there first`,
+    `image ${canonical} not found: registry ${registry} has no such repository, tag or digest; check the spelling, or push it there first`,
   );
 }
 

@@ -40,6 +40,7 @@ export class Patience {
       `${error.message.replace(/; [^;]*$/, '')}; trying again in ${Math.max(1, Math.round(pauseMs / 1000))} s`,
     );
     await sleep(pauseMs, undefined, { signal: this.signal });
+    this.onWait('');
   }
 
   /** Forgets earlier failures; called when real progress was made. */

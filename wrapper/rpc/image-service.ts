@@ -77,7 +77,7 @@ export class ImageService {
     const { job, reference } = call.request;
     const common = {
       job: job?.jobId ?? 0,
-      step: job?.stepId ?? 0,
+      step: stepName(job?.stepId ?? 0),
       uid: request.callerUid,
       image: request.notes.image ?? withoutCredentials(reference.slice(0, 300)),
       digest: request.notes.digest,
@@ -96,6 +96,11 @@ export class ImageService {
       detail,
     });
   }
+}
+
+/** Slurm's name for the steps that have no number of their own (slurm/slurm.h: SLURM_BATCH_SCRIPT and others). */
+function stepName(stepId: number): number | string {
+  return stepId === 0xfffffffb ? 'batch' : stepId === 0xfffffffa ? 'interactive' : stepId;
 }
 
 /** A message for the user names the image; what was thrown deep down may not know it. */

@@ -24,8 +24,10 @@ export class ProgressReporter {
     this.#update({ phase: ProgressPhase.PHASE_RESOLVING });
   }
 
+  /** With an empty sentence the wait is over. */
   waiting(detail: string): void {
-    this.#update({ ...this.#latest, phase: ProgressPhase.PHASE_WAITING, detail });
+    const phase = detail === '' ? ProgressPhase.PHASE_RESOLVING : ProgressPhase.PHASE_WAITING;
+    this.#update({ ...this.#latest, phase, detail });
   }
 
   downloading(progress: LayerProgress): void {

@@ -14,7 +14,7 @@ import {
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const from = (path) => join(root, path);
 
 const makeDirectory = (path) => {
@@ -71,6 +71,10 @@ const install = (prefix) => {
   copyFile(from('build/libexec/stowage-enter'), join(prefix, 'libexec/stowage/stowage-enter'), 0o711);
   copyFile(from('build/libexec/stowage-unpack'), join(prefix, 'libexec/stowage/stowage-unpack'), 0o755);
   copyFile(from('build/lib/spank_stowage.so'), join(prefix, 'lib/slurm/spank_stowage.so'), 0o755);
+
+  for (const page of readdirSync(from('docs/man'))) {
+    copyFile(from(`docs/man/${page}`), join(prefix, 'share/man', `man${page.at(-1)}`, page), 0o644);
+  }
 
   const library = join(prefix, 'lib/stowage');
   rmSync(library, { recursive: true, force: true });
