@@ -1,5 +1,6 @@
 #include "daemon_client.h"
 #include "cleanup.h"
+#include "grpc_status.h"
 #include "protocol.h"
 #include "unix_socket.h"
 
@@ -20,10 +21,6 @@ enum {
     MESSAGE_MAX = 1 << 20,
     // gRPC's frame: one byte that says "not compressed", four bytes of length.
     PREFIX_BYTES = 5,
-    STATUS_UNKNOWN = -1,
-    STATUS_OK = 0,
-    STATUS_MAX = 16,
-    STATUS_UNIMPLEMENTED = 12,
 };
 
 struct call {
@@ -215,41 +212,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, cons
     return handle_messages(call);
 }
 
-static int hex_value(uint8_t digit) {
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'A' && digit <= 'F')
-        return digit - 'A' + 10;
-    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
-
-// gRPC percent-encodes messages (https://grpc.github.io/grpc/core/md_doc__p_r_o_t_o_c_o_l-_h_t_t_p2.html).
-static void decode_message(char *out, size_t size, const uint8_t *text, size_t length) {
-    size_t used = 0;
-    for (size_t i = 0; i < length && used + 1 < size; i++) {
-        int high = -1, low = -1;
-        if (text[i] == '%' && i + 2 < length) {
-            high = hex_value(text[i + 1]);
-            low = hex_value(text[i + 2]);
-        }
-        if (high >= 0 && low >= 0) {
-            out[used++] = (char)(high << 4 | low);
-            i += 2;
-        } else {
-            out[used++] = (char)text[i];
-        }
-    }
-    out[used] = '\0';
-}
-
 static bool header_is(const char *wanted, const uint8_t *name, size_t length) {
     return strlen(wanted) == length && memcmp(wanted, name, length) == 0;
-}
-
-static int parse_status(const char *text) {
-    char *end;
-    long status = strtol(text, &end, 10);
-    return end != text && *end == '\0' && status >= 0 && status <= STATUS_MAX ? (int)status : STATUS_UNKNOWN;
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
@@ -266,9 +230,9 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     if (header_is("content-type", name, name_length))
         call->grpc = strncmp((const char *)value, GRPC, strlen(GRPC)) == 0;
     else if (header_is("grpc-status", name, name_length))
-        call->status = parse_status((const char *)value);
+        call->status = grpc_parse_status((const char *)value);
     else if (header_is("grpc-message", name, name_length))
-        decode_message(call->message, sizeof call->message, value, value_length);
+        grpc_decode_message(call->message, sizeof call->message, value, value_length);
     return 0;
 }
 
@@ -358,16 +322,16 @@ static int run_call(struct call *call) {
 }
 
 static int verdict(struct call *call) {
-    if (call->status == STATUS_UNIMPLEMENTED)
+    if (call->status == GRPC_STATUS_UNIMPLEMENTED)
         return error_set(call->err,
                          "what listens on stowaged's socket does not speak protocol %d of stowage-enter "
                          "%s; the administrators must install the same release of both",
                          PROTOCOL_VERSION, SOFTWARE_VERSION);
     if (call->answered && !call->grpc)
         return not_stowaged(call->err);
-    if (call->status == STATUS_UNKNOWN)
+    if (call->status == GRPC_STATUS_UNKNOWN)
         return error_set(call->err, "stowaged ended the call without a status; try again");
-    if (call->status != STATUS_OK)
+    if (call->status != GRPC_STATUS_OK)
         return error_set(call->err, "%s",
                          call->message[0] ? call->message : "stowaged failed without a reason");
     if (!call->welcomed)
@@ -399,7 +363,7 @@ int daemon_prepare(const char *socket_path, const Stowage__V1__PrepareRequest *r
     if (fd < 0)
         return -1;
     struct call call = {.fd = fd,
-                        .status = STATUS_UNKNOWN,
+                        .status = GRPC_STATUS_UNKNOWN,
                         .on_progress = on_progress,
                         .progress_context = progress_context,
                         .err = err};
