@@ -89,13 +89,15 @@ export const median = (values: readonly number[]): number => {
   return ((sorted[Math.ceil(middle) - 1] ?? Number.NaN) + (sorted[Math.floor(middle)] ?? Number.NaN)) / 2;
 };
 
+const signed = (ms: number): string => (ms < -0.5 ? ms : Math.abs(ms)).toFixed(0).replace(/^(?!-)/, '+');
+
 export const printTimings = ({ bare, warm, packed, cold }: Timings): void => {
   const base = median(bare);
   const row = (name: string, values: readonly number[]) => {
     const ms = median(values);
     const cells = [
       `${ms.toFixed(0)} ms`,
-      `+${(ms - base).toFixed(0)} ms`,
+      `${signed(ms - base)} ms`,
       `${(ms / base).toFixed(2)} x`,
       `${values.length} runs`,
     ];
