@@ -9,8 +9,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { packageRoot } from '../../wrapper/package-root.js';
 import { digestOf, ordinaryUser, outcomeOf, statusField } from '../unpack/sandbox.js';
 import type { Close } from './fake-daemon.js';
+import { reachable } from './reachable.js';
 
-const binary = process.env['STOWAGE_ENTER'] ?? path.join(packageRoot, 'build/libexec/stowage-enter');
+const binary = reachable(
+  process.env['STOWAGE_ENTER'] ?? path.join(packageRoot, 'build/libexec/stowage-enter'),
+);
 
 export const uid = ordinaryUser?.uid ?? process.getuid?.() ?? -1;
 export const gid = ordinaryUser?.gid ?? process.getgid?.() ?? -1;

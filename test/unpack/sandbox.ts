@@ -7,8 +7,12 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { reachable } from '../support/reachable.js';
+
 const repository = fileURLToPath(new URL('../../../../', import.meta.url));
-export const binary = process.env['STOWAGE_UNPACK'] ?? path.join(repository, 'build/libexec/stowage-unpack');
+export const binary = reachable(
+  process.env['STOWAGE_UNPACK'] ?? path.join(repository, 'build/libexec/stowage-unpack'),
+);
 /** The core without the confinement; see the Makefile. */
 export const isUnconfined = binary.endsWith('.core');
 export const isSanitized = isUnconfined || binary.endsWith('.asan');
