@@ -24,7 +24,10 @@ describe('stowage-unpack: confinement', () => {
   });
 
   // Enough work that it is met in the middle of it.
-  const long = Buffer.concat(Array<Buffer>(300_000).fill(header({ name: 'a' })));
+  const long = Buffer.concat([
+    header({ name: 'first' }),
+    ...Array<Buffer>(300_000).fill(header({ name: 'again' })),
+  ]);
 
   async function until<T>(what: string, look: () => T | undefined): Promise<T> {
     for (let waitedMs = 0; waitedMs < 10_000; waitedMs += 2) {
@@ -39,7 +42,9 @@ describe('stowage-unpack: confinement', () => {
   async function startAndFreeze(): Promise<{ parent: ChildProcess; pid: number }> {
     const parent = sandbox().start([{ blob: long }]);
     const pid = await until('the confined process', () => childrenOf(parent)[0]);
-    await until('the first file', () => (fs.existsSync(path.join(sandbox().tree, 'a')) ? true : undefined));
+    await until('the first file', () =>
+      fs.existsSync(path.join(sandbox().tree, 'first')) ? true : undefined,
+    );
     process.kill(pid, 'SIGSTOP');
     await until('the process to stop', () => (statusField(pid, 'State')?.startsWith('T') ? true : undefined));
     return { parent, pid };
@@ -70,7 +75,11 @@ describe('stowage-unpack: confinement', () => {
       .readdirSync(`/proc/${pid}/fd`)
       .map((fd) => fs.readlinkSync(`/proc/${pid}/fd/${fd}`));
     parent.kill('SIGKILL');
-    assert.deepEqual(entries, ['a']);
+    // One may be met between the removal of a file and its successor.
+    assert.deepEqual(
+      entries.filter((name) => name !== 'again'),
+      ['first'],
+    );
     assert.equal(mounts.length, 1, mounts.join('\n'));
     assert.deepEqual(namespaces, [], 'namespaces shared with the host');
     const outside = descriptors.filter(
