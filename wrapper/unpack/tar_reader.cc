@@ -87,7 +87,7 @@ EntryType TarReader::type_of(const TarHeaders::Header &header) const {
     }
 }
 
-bool TarReader::next(TarEntry &entry) {
+bool TarReader::next(Entry &entry) {
     // ARCHIVE_WARN is about names in odd character sets and the like; names are not taken from libarchive.
     const int result = archive_read_next_header(archive_.get(), &entry_);
     if (result == ARCHIVE_EOF && !source_error_)

@@ -2,53 +2,27 @@
 // (names).
 #pragma once
 
+#include "entry_source.hh"
 #include "tar_headers.hh"
 
 #include <exception>
 #include <functional>
 #include <memory>
-#include <vector>
-
-#include <sys/types.h>
-#include <time.h>
 
 struct archive;
 struct archive_entry;
 
 namespace stowage {
 
-enum class EntryType { file, directory, symlink, hard_link, special };
-
-struct Attribute {
-    std::string name;
-    std::string value;
-};
-
-struct TarEntry {
-    EntryType type;
-    std::string name;        // as the archive has it, not cleaned
-    std::string link_target; // of symlinks and hard links
-    mode_t mode;             // permission bits as in the archive
-    struct timespec mtime;   // tv_nsec is UTIME_OMIT where the archive gives none
-    uint64_t size;           // of the file, holes included
-    std::vector<Attribute> attributes;
-};
-
-class TarReader {
+class TarReader : public EntrySource {
   public:
-    struct Bytes {
-        const uint8_t *data;
-        size_t size;
-    };
     // Returns the next bytes of the stream, valid until the next call; size 0 at its end. May throw.
     using Source = std::function<Bytes()>;
 
     explicit TarReader(Source source);
 
-    // The next entry, skipping what is left of the present one; false at the end of the archive.
-    bool next(TarEntry &entry);
-    // The next piece of the present file; false at its end. Offsets leave out holes.
-    bool read(Bytes &piece, uint64_t &offset);
+    bool next(Entry &entry) override;
+    bool read(Bytes &piece, uint64_t &offset) override;
     // Reads the stream to its end, past the end of the archive.
     void drain();
 

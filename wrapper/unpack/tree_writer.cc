@@ -20,7 +20,7 @@ bool is_kept_attribute(const std::string &name) {
     return name.rfind("user.", 0) == 0 && name.rfind("user.overlay.", 0) != 0;
 }
 
-void write_at(int fd, const uint8_t *data, size_t size, uint64_t offset, const TarEntry &entry) {
+void write_at(int fd, const uint8_t *data, size_t size, uint64_t offset, const Entry &entry) {
     while (size > 0) {
         const ssize_t written = pwrite(fd, data, size, static_cast<off_t>(offset));
         if (written < 0) {
@@ -36,7 +36,7 @@ void write_at(int fd, const uint8_t *data, size_t size, uint64_t offset, const T
 
 } // namespace
 
-void TreeWriter::apply(const TarEntry &entry, TarReader &reader) {
+void TreeWriter::apply(const Entry &entry, EntrySource &source) {
     if (entry.name.empty()) {
         nameless_++;
         return;
@@ -68,7 +68,7 @@ void TreeWriter::apply(const TarEntry &entry, TarReader &reader) {
     case EntryType::directory:
         return put_directory(name, entry);
     case EntryType::file:
-        return put_file(name, entry, reader);
+        return put_file(name, entry, source);
     case EntryType::symlink:
         return put_symlink(name, entry);
     case EntryType::hard_link:
@@ -78,7 +78,7 @@ void TreeWriter::apply(const TarEntry &entry, TarReader &reader) {
     }
 }
 
-void TreeWriter::put_directory(const EntryName &name, const TarEntry &entry) {
+void TreeWriter::put_directory(const EntryName &name, const Entry &entry) {
     const mode_t mode = entry.mode & kept_mode_bits;
     if (name.is_root()) {
         set_attributes(tree_.root().fd.get(), entry);
@@ -91,7 +91,7 @@ void TreeWriter::put_directory(const EntryName &name, const TarEntry &entry) {
     tree_.set_directory(made, mode, entry.mtime);
 }
 
-void TreeWriter::put_file(const EntryName &name, const TarEntry &entry, TarReader &reader) {
+void TreeWriter::put_file(const EntryName &name, const Entry &entry, EntrySource &source) {
     const Directory &parent = tree_.make_parent(name.parent, entry.name);
     const mode_t mode = entry.mode & kept_mode_bits;
     const auto create = [&] {
@@ -107,7 +107,7 @@ void TreeWriter::put_file(const EntryName &name, const TarEntry &entry, TarReade
         fail_to_make(errno, "the file " + quoted(entry.name));
     budget_.take_inode(entry.name);
     budget_.take_bytes(entry.size, entry.name);
-    write_content(file.get(), entry, reader);
+    write_content(file.get(), entry, source);
     // Attributes before the mode, because setting them needs write permission.
     set_attributes(file.get(), entry);
     const struct timespec times[2] = {{0, UTIME_OMIT}, entry.mtime};
@@ -116,11 +116,11 @@ void TreeWriter::put_file(const EntryName &name, const TarEntry &entry, TarReade
     tree_.mark(parent, name.base);
 }
 
-void TreeWriter::write_content(int fd, const TarEntry &entry, TarReader &reader) {
-    TarReader::Bytes piece;
+void TreeWriter::write_content(int fd, const Entry &entry, EntrySource &source) {
+    EntrySource::Bytes piece;
     uint64_t offset;
     uint64_t end = 0;
-    while (reader.read(piece, offset)) {
+    while (source.read(piece, offset)) {
         if (offset > entry.size || piece.size > entry.size - offset)
             refuse_image("the file " + quoted(entry.name) +
                          " has data beyond its own size; rebuild the image");
@@ -131,7 +131,7 @@ void TreeWriter::write_content(int fd, const TarEntry &entry, TarReader &reader)
         fail_with(errno, "cannot extend the file " + quoted(entry.name), entry.size - end);
 }
 
-void TreeWriter::put_symlink(const EntryName &name, const TarEntry &entry) {
+void TreeWriter::put_symlink(const EntryName &name, const Entry &entry) {
     if (entry.link_target.empty())
         refuse_image("the symbolic link " + quoted(entry.name) + " has no target; rebuild the image");
     const Directory &parent = tree_.make_parent(name.parent, entry.name);
@@ -145,7 +145,7 @@ void TreeWriter::put_symlink(const EntryName &name, const TarEntry &entry) {
     tree_.mark(parent, name.base);
 }
 
-void TreeWriter::put_hard_link(const EntryName &name, const TarEntry &entry) {
+void TreeWriter::put_hard_link(const EntryName &name, const Entry &entry) {
     const EntryName target = clean_name(entry.link_target);
     const auto refuse = [&](const char *why) {
         refuse_image("the entry " + quoted(entry.name) + " is a hard link to " + quoted(entry.link_target) +
@@ -191,7 +191,7 @@ void TreeWriter::skip_special(const EntryName &name) {
     specials_++;
 }
 
-void TreeWriter::set_attributes(int fd, const TarEntry &entry) {
+void TreeWriter::set_attributes(int fd, const Entry &entry) {
     for (const Attribute &attribute : entry.attributes) {
         if (!is_kept_attribute(attribute.name))
             continue;

@@ -1,7 +1,7 @@
 // Applies the entries of the layers to the tree, one after the other.
 #pragma once
 
-#include "tar_reader.hh"
+#include "entry_source.hh"
 #include "tree.hh"
 
 namespace stowage {
@@ -12,19 +12,19 @@ class TreeWriter {
     TreeWriter(Tree &tree, Budget &budget) : tree_(tree), budget_(budget) {
     }
 
-    // `reader` stands at `entry` and provides its content.
-    void apply(const TarEntry &entry, TarReader &reader);
+    // `source` stands at `entry` and provides its content.
+    void apply(const Entry &entry, EntrySource &source);
     // Sentences about what was left out, one a line, to stderr.
     void report() const;
 
   private:
-    void put_directory(const EntryName &name, const TarEntry &entry);
-    void put_file(const EntryName &name, const TarEntry &entry, TarReader &reader);
-    void put_symlink(const EntryName &name, const TarEntry &entry);
-    void put_hard_link(const EntryName &name, const TarEntry &entry);
+    void put_directory(const EntryName &name, const Entry &entry);
+    void put_file(const EntryName &name, const Entry &entry, EntrySource &source);
+    void put_symlink(const EntryName &name, const Entry &entry);
+    void put_hard_link(const EntryName &name, const Entry &entry);
     void skip_special(const EntryName &name);
-    void write_content(int fd, const TarEntry &entry, TarReader &reader);
-    void set_attributes(int fd, const TarEntry &entry);
+    void write_content(int fd, const Entry &entry, EntrySource &source);
+    void set_attributes(int fd, const Entry &entry);
 
     Tree &tree_;
     Budget &budget_;

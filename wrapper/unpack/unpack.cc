@@ -16,7 +16,7 @@ void unpack_layer(LayerReader &layer, TreeWriter &writer, Budget &budget) {
         budget.take_stream(block->size);
         return {block->bytes.data(), block->size};
     });
-    TarEntry entry;
+    Entry entry;
     while (tar.next(entry))
         writer.apply(entry, tar);
     tar.drain();
