@@ -15,7 +15,8 @@ export interface Reference {
   canonical: string;
 }
 
-// The grammar is that of github.com/distribution/reference, which docker and podman share.
+// The grammar is that of github.com/distribution/reference, which docker and podman share. Besides, as enroot
+// has it, "#" may stand for the "/" behind the registry.
 const longestName = 255;
 const component = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
 const hostLabel = '(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9])';
@@ -23,8 +24,9 @@ const host = new RegExp(`^(?:${hostLabel}(?:\\.${hostLabel})*|\\[[0-9a-fA-F:.]+\
 const tagExpression = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 
 /**
- * Reads an image reference as docker and podman do, "docker://" in front allowed.
- * Throws `reference-malformed` with the reason; credentials in the reference are never repeated.
+ * Reads an image reference as docker and podman do; in front of it may stand "docker://", or "docker:" as
+ * Shifter writes it. So docker's own image called docker is "library/docker:27". Throws
+ * `reference-malformed` with the reason; credentials in the reference are never repeated.
  */
 export function parseReference(text: string): Reference {
   const refuse = (reason: string): never => {
@@ -42,11 +44,11 @@ export function parseReference(text: string): Reference {
   if (/[^!-~]/.test(text)) {
     return refuse('it contains a space, a control character or a letter outside ASCII');
   }
-  const named = text.startsWith('docker://') ? text.slice('docker://'.length) : text;
+  const named = text.replace(/^docker:(?:\/\/)?/, '');
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(named);
   if (scheme) return refuse(`"${scheme[1]}://" is not known here; leave it out, or write docker://`);
   if (/^[./~]/.test(named)) {
-    return refuse('it is a path, and Stowage runs images from registries; push the image to one and name it');
+    return refuse('a name in a registry begins with a letter or digit; a path has no "docker:" in front');
   }
 
   const { name, tag, digest } = split(named, refuse);
@@ -100,14 +102,14 @@ function split(
 }
 
 function locate(name: string, refuse: Refuse): { registry: string; repository: string } {
-  const slash = name.indexOf('/');
-  const first = name.slice(0, Math.max(slash, 0));
-  const namesHost = first === 'localhost' || /[.:[A-Z]/.test(first);
-  if (slash < 0 || !namesHost) {
+  const end = name.search(/[/#]/);
+  const first = name.slice(0, Math.max(end, 0));
+  const namesHost = name[end] === '#' || first === 'localhost' || /[.:[A-Z]/.test(first);
+  if (end < 0 || !namesHost) {
     if (/[A-Z]/.test(name)) refuse('repository names are lower case');
-    return { registry: 'docker.io', repository: slash < 0 ? `library/${name}` : name };
+    return { registry: 'docker.io', repository: end < 0 ? `library/${name}` : name };
   }
-  const rest = name.slice(slash + 1);
+  const rest = name.slice(end + 1);
   const registry = first.toLowerCase();
   if (registry !== 'docker.io' && registry !== 'index.docker.io') return { registry, repository: rest };
   return { registry: 'docker.io', repository: rest.includes('/') ? rest : `library/${rest}` };
