@@ -80,6 +80,11 @@ describe('parseManifest', () => {
     ],
     ['an md5 digest', { ...manifest, layers: [{ ...layer, digest: `md5:${'a'.repeat(32)}` }] }, /digest/],
     ['a negative size', { ...manifest, layers: [{ ...layer, size: -1 }] }, /size/],
+    [
+      'one layer with two sizes',
+      { ...manifest, layers: [layer, { ...layer, size: 11 }] },
+      /layer sha256:a+ has 10 bytes, and 11/,
+    ],
     ['a size that is no integer', { ...manifest, layers: [{ ...layer, size: 1.5 }] }, /size/],
     ['a size above 2^53', JSON.stringify(manifest).replace('"size":10', '"size":9007199254740993'), /size/],
     ['bytes that are not UTF-8', Buffer.from([0x7b, 0xff, 0x7d]), /not UTF-8/],

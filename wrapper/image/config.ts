@@ -114,6 +114,6 @@ export function parseConfig(
 function malformed(image: string, problem: string): StowageError {
   return new StowageError(
     'image-malformed',
-    `image ${image} ${problem}; ask whoever built it to push it again`,
+    `image ${image} ${problem}; ask whoever built it to build it again`,
   );
 }

@@ -6,11 +6,13 @@ import { type NodePlatform, selectPlatform } from './platform.js';
 export interface Layer extends Descriptor {
   /** Digest of the uncompressed tar stream. */
   diffId: string;
+  /** The file of a local image that holds it; "" for an image of a registry. */
+  member: string;
 }
 
 /** An image for this node's platform, read and checked. */
 export interface Image {
-  /** Of the manifest for this platform. */
+  /** Of the manifest for this platform; of the configuration if there is none, as in docker's archives. */
   digest: string;
   layers: Layer[];
   config: ImageConfig;
@@ -45,6 +47,10 @@ export async function readImage(
   const manifest: Manifest = document;
   const bytes = await source(manifest.config.digest, manifest.config);
   const config = parseConfig(bytes, manifest.layers.length, node, name);
-  const layers = manifest.layers.map((layer, i) => ({ ...layer, diffId: config.diffIds[i] as string }));
+  const layers = manifest.layers.map((layer, i) => ({
+    ...layer,
+    diffId: config.diffIds[i] as string,
+    member: '',
+  }));
   return { digest, layers, config };
 }

@@ -83,7 +83,7 @@ function decodeString(literal: string): string {
 }
 
 function malformed(problem: string, cause?: unknown): StowageError {
-  return new StowageError('image-malformed', `${problem}; ask whoever built the image to push it again`, {
+  return new StowageError('image-malformed', `${problem}; ask whoever built the image to build it again`, {
     cause,
   });
 }

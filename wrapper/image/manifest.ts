@@ -27,9 +27,15 @@ export interface Manifest {
   layers: Descriptor[];
 }
 
+export interface IndexEntry extends Descriptor {
+  platform?: Platform;
+  annotations?: Record<string, unknown> | null;
+  artifactType?: string;
+}
+
 export interface Index {
   kind: 'index';
-  manifests: (Descriptor & { platform?: Platform })[];
+  manifests: IndexEntry[];
 }
 
 const mostLayers = 127;
@@ -74,6 +80,7 @@ const indexSchema = {
         ...descriptor,
         properties: {
           ...descriptor.properties,
+          annotations: { type: 'object', nullable: true },
           platform: {
             type: 'object',
             required: ['architecture', 'os'],
@@ -95,7 +102,7 @@ const ajv = new Ajv({ allErrors: false });
 const isManifest = ajv.compile<{ artifactType?: string; config: Embedded; layers: Embedded[] }>(
   manifestSchema,
 );
-const isIndex = ajv.compile<{ manifests: (Embedded & { platform?: Platform })[] }>(indexSchema);
+const isIndex = ajv.compile<{ manifests: (Embedded & IndexEntry)[] }>(indexSchema);
 
 /**
  * Reads a manifest or an index. `declaredType` is what the registry's Content-Type or the descriptor that
@@ -111,7 +118,7 @@ export function parseManifest(
   if (schema1Types.includes(type)) {
     throw unsupported(
       image,
-      'has a manifest of schema 1, which was given up in 2016; ask its owner to push it again',
+      'has a manifest of schema 1, which was given up in 2016; ask its owner to build it again',
     );
   }
   if (indexTypes.includes(type)) {
@@ -139,20 +146,36 @@ export function parseManifest(
       `is not a container image but an artifact of type ${quote(document.artifactType ?? config.mediaType)}`,
     );
   }
-  if (layers.length === 0) throw unsupported(image, 'has no layers, so there is nothing in it to run');
-  if (layers.length > mostLayers) {
-    throw unsupported(
-      image,
-      `has ${layers.length} layers, and ${mostLayers} are the most that can be unpacked; squash it`,
-    );
-  }
+  checkLayerCount(layers.length, image);
   for (const layer of layers) {
     if (!layerTypes.includes(layer.mediaType)) {
       throw unsupported(image, `has a layer of type ${quote(layer.mediaType)}, which cannot be unpacked`);
     }
   }
   [config, ...layers].forEach((entry) => checkEmbedded(entry, image));
+  checkSizesAgree(layers, image);
   return { kind: 'manifest', config: plain(config), layers: layers.map(plain) };
+}
+
+/** Throws `image-unsupported` for an image of no or of too many layers. */
+export function checkLayerCount(count: number, image: string): void {
+  if (count === 0) throw unsupported(image, 'has no layers, so there is nothing in it to run');
+  if (count > mostLayers) {
+    throw unsupported(
+      image,
+      `has ${count} layers, and ${mostLayers} are the most that can be unpacked; squash it`,
+    );
+  }
+}
+
+/** The same layer may stand several times, but then it is of one size. */
+function checkSizesAgree(layers: readonly Descriptor[], image: string): void {
+  const sizes = new Map<string, number>();
+  for (const { digest, size } of layers) {
+    const other = sizes.get(digest) ?? size;
+    if (other !== size) throw malformed(image, `claims that layer ${digest} has ${other} bytes, and ${size}`);
+    sizes.set(digest, size);
+  }
 }
 
 /**
@@ -194,7 +217,7 @@ function plain({ mediaType, digest, size }: Descriptor): Descriptor {
 function malformed(image: string, problem: string): StowageError {
   return new StowageError(
     'image-malformed',
-    `image ${image} ${problem}; ask whoever built it to push it again`,
+    `image ${image} ${problem}; ask whoever built it to build it again`,
   );
 }
 
