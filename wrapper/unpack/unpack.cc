@@ -1,5 +1,5 @@
 #include "unpack.hh"
-#include "layer_reader.hh"
+#include "layer_pipeline.hh"
 #include "refusal.hh"
 #include "tar_reader.hh"
 #include "tree_writer.hh"
@@ -8,13 +8,11 @@ namespace stowage {
 
 namespace {
 
-void unpack_layer(LayerReader &layer, TreeWriter &writer, Budget &budget) {
+void unpack_layer(LayerPipeline &pipeline, TreeWriter &writer, Budget &budget) {
     TarReader tar([&]() -> TarReader::Bytes {
-        const BlockQueue::Block *const block = layer.next();
-        if (!block)
-            return {nullptr, 0};
-        budget.take_stream(block->size);
-        return {block->bytes.data(), block->size};
+        const LayerPipeline::Bytes bytes = pipeline.next();
+        budget.take_stream(bytes.size);
+        return {bytes.data, bytes.size};
     });
     Entry entry;
     while (tar.next(entry))
@@ -29,20 +27,20 @@ void unpack_image(const Options &options, Descriptor root) {
     Tree tree(std::move(root), budget);
     TreeWriter writer(tree, budget);
     Progress progress(options.progress_fd);
-    for (size_t i = 0; i < options.layers.size(); i++) {
-        const LayerSource &source = options.layers[i];
-        tree.begin_layer(i == 0);
-        LayerReader layer(source, i, progress);
+    LayerPipeline pipeline(options, progress);
+    for (const LayerSource &layer : options.layers) {
+        tree.begin_layer(&layer == &options.layers.front());
+        pipeline.begin_layer();
         try {
-            unpack_layer(layer, writer, budget);
+            unpack_layer(pipeline, writer, budget);
         } catch (const Refusal &refusal) {
             if (refusal.fault() != Fault::image)
                 throw;
-            layer.blame_blob_if_wrong();
+            pipeline.blame_blob_if_wrong();
             const std::string sentence = refusal.what();
-            if (sentence.find(source.digest) != std::string::npos)
+            if (sentence.find(layer.name()) != std::string::npos)
                 throw;
-            throw Refusal(Fault::image, "layer " + source.digest + ": " + sentence);
+            throw Refusal(Fault::image, "layer " + layer.name() + ": " + sentence);
         }
     }
     tree.finish();
