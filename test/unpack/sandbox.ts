@@ -94,7 +94,7 @@ export class Sandbox {
   }
 
   /** Removes the tree of an earlier run and makes an empty one in its place. */
-  private renew(): void {
+  renew(): void {
     if (!isRoot) spawnSync('chmod', ['-R', 'u+rwX', this.tree]);
     assert.equal(spawnSync('rm', ['-rf', this.tree]).status, 0);
     fs.mkdirSync(this.tree, 0o700);
@@ -114,7 +114,7 @@ export class Sandbox {
     return child;
   }
 
-  private openBlob(blob: Buffer): number {
+  openBlob(blob: Buffer): number {
     const name = path.join(this.directory, 'blob');
     fs.writeFileSync(name, blob);
     const fd = fs.openSync(name, 'r');

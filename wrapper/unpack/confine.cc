@@ -43,6 +43,8 @@ void keep_only_needed_descriptors(const Options &options) {
         kept.push_back(options.progress_fd);
     for (const LayerSource &layer : options.layers)
         kept.push_back(layer.fd);
+    if (options.file)
+        kept.push_back(options.file->fd);
     close_all_but(kept);
     // So that no file of the image ever becomes descriptor 0 or 1.
     for (int fd = 0; fd < STDERR_FILENO; fd++)

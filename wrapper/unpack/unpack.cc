@@ -3,6 +3,7 @@
 #include "refusal.hh"
 #include "tar_reader.hh"
 #include "tree_writer.hh"
+#include "unpack_file.hh"
 
 namespace stowage {
 
@@ -20,12 +21,7 @@ void unpack_layer(LayerPipeline &pipeline, TreeWriter &writer, Budget &budget) {
     tar.drain();
 }
 
-} // namespace
-
-void unpack_image(const Options &options, Descriptor root) {
-    Budget budget(options.max_bytes, options.max_inodes);
-    Tree tree(std::move(root), budget);
-    TreeWriter writer(tree, budget);
+void unpack_layers(const Options &options, Tree &tree, TreeWriter &writer, Budget &budget) {
     Progress progress(options.progress_fd);
     LayerPipeline pipeline(options, progress);
     for (const LayerSource &layer : options.layers) {
@@ -43,6 +39,18 @@ void unpack_image(const Options &options, Descriptor root) {
             throw Refusal(Fault::image, "layer " + layer.name() + ": " + sentence);
         }
     }
+}
+
+} // namespace
+
+void unpack_image(const Options &options, Descriptor root) {
+    Budget budget(options.max_bytes, options.max_inodes);
+    Tree tree(std::move(root), budget);
+    TreeWriter writer(tree, budget);
+    if (options.file)
+        unpack_file(options, writer, budget);
+    else
+        unpack_layers(options, tree, writer, budget);
     tree.finish();
     writer.report();
 }

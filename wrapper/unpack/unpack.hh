@@ -1,4 +1,4 @@
-// The core: verified layers in, file tree out. Needs no confinement, so that it can be tested alone.
+// The core: a verified image in, file tree out. Needs no confinement, so that it can be tested alone.
 #pragma once
 
 #include "descriptor.hh"
@@ -6,8 +6,8 @@
 
 namespace stowage {
 
-// Unpacks options.layers into `root`, an empty directory. Throws Refusal; the tree is then unfinished and
-// the caller's to remove.
+// Unpacks the layers, the file or the directory in `options` into `root`, an empty directory. Throws Refusal;
+// the tree is then unfinished and the caller's to remove.
 void unpack_image(const Options &options, Descriptor root);
 
 } // namespace stowage
