@@ -22,6 +22,10 @@ class FileWindow {
     uint64_t length() const {
         return length_;
     }
+    // `length` of its bytes from `position` on, of which there must be so many.
+    FileWindow part(uint64_t position, uint64_t length) const {
+        return FileWindow(fd_, offset_ + position, length);
+    }
     bool contains(uint64_t position, uint64_t size) const {
         return position <= length_ && size <= length_ - position;
     }

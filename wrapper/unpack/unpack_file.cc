@@ -7,6 +7,9 @@
 #include "file_window.hh"
 #include "refusal.hh"
 #include "root_file.hh"
+#include "sif.hh"
+#include "squashfs_reader.hh"
+#include "stored_image.hh"
 #include "tar_reader.hh"
 
 #include <array>
@@ -15,7 +18,13 @@ namespace stowage {
 
 namespace {
 
-template <typename Reader> void apply_all(Reader &reader, TreeWriter &writer, ArchiveGuess &guess) {
+void apply_all(EntrySource &source, TreeWriter &writer) {
+    Entry entry;
+    while (source.next(entry))
+        writer.apply(entry, source);
+}
+
+template <typename Reader> void apply_stream(Reader &reader, TreeWriter &writer, ArchiveGuess &guess) {
     Entry entry;
     while (reader.next(entry)) {
         guess.see(clean_name(entry.name).full(), entry.type == EntryType::file);
@@ -38,10 +47,10 @@ void unpack_stream(FileStream &stream, TreeWriter &writer, Budget &budget) {
     ArchiveGuess guess;
     if (kind == RootFileKind::cpio) {
         CpioReader cpio(pull_from_first);
-        apply_all(cpio, writer, guess);
+        apply_stream(cpio, writer, guess);
     } else if (kind == RootFileKind::tar) {
         TarReader tar(pull_from_first);
-        apply_all(tar, writer, guess);
+        apply_stream(tar, writer, guess);
     } else {
         // bzip2 notices damage only at the end of a block of 900 kB.
         while (pull().size > 0) {
@@ -52,12 +61,22 @@ void unpack_stream(FileStream &stream, TreeWriter &writer, Budget &budget) {
         refuse_compressed_archive();
 }
 
-void unpack_content(const Options &options, FileStream &stream, std::optional<RootFileKind> kind,
-                    TreeWriter &writer, Budget &budget) {
-    if (!kind)
-        return unpack_stream(stream, writer, budget);
-    refuse_unknown_file();
-    (void)options;
+FileWindow squashfs_in(const FileWindow &file, RootFileKind kind) {
+    if (kind == RootFileKind::squashfs)
+        return file;
+    const SifPartition partition = find_sif_partition(file);
+    check_architecture(partition.architecture);
+    return partition.image;
+}
+
+void unpack_squashfs(const FileWindow &image, bool keep, TreeWriter &writer) {
+    if (keep) {
+        StoredImage stored(image);
+        apply_all(stored, writer);
+    } else {
+        SquashfsReader squashfs(image);
+        apply_all(squashfs, writer);
+    }
 }
 
 } // namespace
@@ -74,7 +93,13 @@ void unpack_file(const Options &options, TreeWriter &writer, Budget &budget) {
     Progress progress(options.progress_fd);
     FileStream stream(source, kind ? FileStream::Purpose::hashing : FileStream::Purpose::inflating, progress);
     try {
-        unpack_content(options, stream, kind, writer, budget);
+        if (kind)
+            unpack_squashfs(squashfs_in(FileWindow(source.fd, 0, source.size_bytes), *kind),
+                            options.keep_squashfs, writer);
+        else if (options.keep_squashfs)
+            refuse_image("the file is no squashfs image and no SIF file, so that it cannot be mounted");
+        else
+            unpack_stream(stream, writer, budget);
     } catch (const Refusal &refusal) {
         if (refusal.fault() != Fault::image)
             throw;
