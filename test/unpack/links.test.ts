@@ -56,6 +56,10 @@ describe('stowage-unpack: links in layers', () => {
     await sandbox().refuse([archive(file('d/x', ''), hardLink('d', 'd/x'))], /which it replaces/);
   });
 
+  it('refuses a hard link to the lower file that its own parent directory replaces', async () => {
+    await sandbox().refuse([archive(file('d', '')), archive(hardLink('d/x', 'd'))], /which it replaces/);
+  });
+
   it('refuses a symlink without a target', async () => {
     await sandbox().refuse([archive(symlink('s', ''))], /has no target/);
   });

@@ -177,7 +177,8 @@ void TreeWriter::put_hard_link(const EntryName &name, const Entry &entry) {
     tree_.remove(parent, name.base);
     budget_.take_inode(entry.name);
     if (linkat(from.fd.get(), target.base.c_str(), parent.fd.get(), name.base.c_str(), 0) != 0) {
-        if (errno == ENOENT)
+        // EPERM: the target has become a directory, as the link's parent.
+        if (errno == ENOENT || errno == EPERM)
             refuse("which it replaces");
         fail_to_make(errno, "the hard link " + quoted(entry.name));
     }
