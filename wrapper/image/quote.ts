@@ -5,13 +5,16 @@ const longestQuote = 200;
  * what is too long to read is cut.
  */
 export function quote(text: string): string {
-  const escaped = text
-    .slice(0, longestQuote)
-    .replace(
-      /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
-      (c) => `\\u${(c.codePointAt(0) as number).toString(16).padStart(4, '0')}`,
-    );
+  const escaped = escapeControls(text.slice(0, longestQuote));
   return text.length > longestQuote ? `"${escaped}…"` : `"${escaped}"`;
+}
+
+/** The same for text that may be long: control characters become \uXXXX. */
+export function escapeControls(text: string): string {
+  return text.replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (c) => `\\u${(c.codePointAt(0) as number).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /**

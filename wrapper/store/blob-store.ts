@@ -23,8 +23,8 @@ export type DownloadEvent = { doneBytes: number } | { waiting: string };
 export type Fetch = (signal: AbortSignal, onWait: (sentence: string) => void) => AsyncIterable<Uint8Array>;
 
 /**
- * Blobs on this node, DIRECTORY/blobs/ALGORITHM/HEX, each complete and verified. One process at a time
- * may use a directory.
+ * Blobs on this node, DIRECTORY/blobs/ALGORITHM/HEX, each complete and verified. A directory is used by one
+ * process alone, or by several that all share it; those may download the same blob at the same time.
  */
 export class BlobStore {
   // By origin too, so that nobody can make others wait for a slow registry of their own choice.
@@ -36,18 +36,19 @@ export class BlobStore {
   ) {}
 
   /** Throws `start-refused` if the directory is in use or cannot serve as a store. */
-  static async open(directory: string): Promise<BlobStore> {
+  static async open(directory: string, use: 'alone' | 'shared' = 'alone'): Promise<BlobStore> {
     let lock: FileHandle | undefined;
     try {
       await mkdir(directory, { recursive: true, mode: 0o700 });
       lock = await open(join(directory, 'lock'), 'a', 0o600);
-      if (!addon.lockFile(lock.fd, true)) {
+      if (!addon.lockFile(lock.fd, use === 'alone')) {
         throw new StowageError(
           'start-refused',
           `the image store ${directory} is in use by another stowaged: stop that one, or set store.directory to another place`,
         );
       }
-      for (const algorithm of algorithms) await openShelf(join(directory, 'blobs', algorithm), algorithm);
+      for (const algorithm of algorithms)
+        await openShelf(join(directory, 'blobs', algorithm), algorithm, use);
       return new BlobStore(directory, lock);
     } catch (error) {
       await lock?.close();
@@ -144,8 +145,8 @@ export class BlobStore {
   }
 }
 
-/** Makes the directory of one algorithm, proves that it can hold blobs and removes what is none. */
-async function openShelf(shelf: string, algorithm: string): Promise<void> {
+/** Makes the directory of one algorithm, proves that it can hold blobs and, if alone, removes what is none. */
+async function openShelf(shelf: string, algorithm: string, use: 'alone' | 'shared'): Promise<void> {
   await mkdir(shelf, { recursive: true, mode: 0o700 });
   try {
     closeSync(addon.openTemporary(shelf));
@@ -157,6 +158,7 @@ async function openShelf(shelf: string, algorithm: string): Promise<void> {
       { cause: error },
     );
   }
+  if (use === 'shared') return;
   for (const entry of await readdir(shelf, { withFileTypes: true })) {
     if (entry.isFile() && isDigest(`${algorithm}:${entry.name}`)) continue;
     await rm(join(shelf, entry.name), { recursive: true, force: true });
