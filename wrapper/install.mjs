@@ -46,7 +46,7 @@ const copyTree = (source, target, wanted) => {
   }
 };
 
-/** Directories of the npm packages that stowaged needs to run. */
+/** Directories of the npm packages that stowage and stowaged need to run. */
 const productionModules = () =>
   execFileSync('npm', ['ls', '--omit=dev', '--all', '--parseable', '--loglevel=error'], {
     cwd: root,
@@ -85,7 +85,11 @@ const install = (prefix) => {
   for (const module of productionModules()) {
     copyTree(module, join(library, relative(root, module)), (name) => !/\.(map|md|d\.ts)$/.test(name));
   }
-  place(join(prefix, 'bin/stowaged'), 0o755, (half) => writeFileSync(half, launcher('wrapper/stowaged.js')));
+  for (const program of ['stowage', 'stowaged']) {
+    place(join(prefix, 'bin', program), 0o755, (half) =>
+      writeFileSync(half, launcher(`wrapper/${program}.js`)),
+    );
+  }
 };
 
 const [prefix, ...rest] = process.argv.slice(2);

@@ -7,6 +7,7 @@ const built = [
   'build/lib/stowage_addon.node',
   'build/libexec/stowage-enter',
   'build/libexec/stowage-unpack',
+  'build/js/wrapper/stowage.js',
   'build/js/wrapper/stowaged.js',
 ];
 
