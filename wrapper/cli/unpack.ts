@@ -1,6 +1,11 @@
+import { realpath } from 'node:fs/promises';
+import { relative } from 'node:path';
+
 import type { Config } from '../config/config.js';
 import { StowageError } from '../error.js';
+import { quote } from '../image/quote.js';
 import { parseAmount, parseArguments } from './arguments.js';
+import { CommandError } from './command-error.js';
 import type { Command } from './command.js';
 import { openSource } from './open-source.js';
 import type { OpenedSource } from './opened-source.js';
@@ -70,6 +75,7 @@ async function unpackSource(
   try {
     const source = await openSource(text, { program, config, surroundings, progress });
     try {
+      if (source.kind === 'directory') await refuseWithin(source.name, target.path);
       await fillIn(target, source, program, config.budget, surroundings.signal, progress);
     } finally {
       await source.close();
@@ -109,6 +115,16 @@ async function fillIn(
     signal,
   });
   for (const warning of warnings) progress.say(warning);
+}
+
+/** A copy inside of what is copied would never end. */
+async function refuseWithin(source: string, target: string): Promise<void> {
+  const real = await realpath(source);
+  if (!relative(real, target).startsWith('..')) {
+    throw new CommandError(
+      `cannot unpack to ${quote(target)}: it lies in the directory that is to be unpacked; name another`,
+    );
+  }
 }
 
 /** What stowage-unpack is told of a source; its descriptors follow the one of the root. */
