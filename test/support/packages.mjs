@@ -28,6 +28,7 @@ export const packages = {
   mmdebstrap: 'makes the root of the Debian image',
   umoci: 'packs roots into OCI images',
   skopeo: 'pushes images to the registry',
+  buildah: 'makes images by yet another code',
   'docker-registry': 'the registry',
   'libarchive-tools': 'bsdtar, whose archives the unpacker is tested with',
   cpio: 'whose archives the unpacker is tested with',
@@ -38,6 +39,9 @@ export const packages = {
   'libcap2-bin': 'getcap, to see that no file has capabilities',
   procps: 'ps, with which CI looks for processes that were left',
   attr: 'setfattr and getfattr, for tests of extended attributes',
+  // Fuzzing.
+  clang: 'libFuzzer is part of it',
+  'libclang-rt-14-dev': 'its sanitizers',
   // Checks.
   'clang-format': 'formatting of C and C++',
 };
