@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
@@ -38,9 +39,12 @@ void close_all_but(std::vector<int> kept) {
 }
 
 void keep_only_needed_descriptors(const Options &options) {
-    std::vector<int> kept = {STDERR_FILENO, options.root_fd};
-    if (options.progress_fd >= 0)
-        kept.push_back(options.progress_fd);
+    std::vector<int> kept = {STDERR_FILENO};
+    for (const int fd : {options.root_fd, options.progress_fd, options.directory_fd, options.identify_fd})
+        if (fd >= 0)
+            kept.push_back(fd);
+    if (options.identify_fd >= 0)
+        kept.push_back(STDOUT_FILENO);
     for (const LayerSource &layer : options.layers)
         kept.push_back(layer.fd);
     if (options.file)
@@ -89,6 +93,41 @@ Descriptor pivot_into_working_directory() {
     return root;
 }
 
+// The descriptor leads into the old mount namespace, where its parents are, so that the directory is looked
+// up again in this one.
+Descriptor open_read_only(int fd) {
+    std::string path(PATH_MAX, '\0');
+    const ssize_t length =
+        readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), path.data(), path.size());
+    if (length <= 0 || static_cast<size_t>(length) == path.size())
+        cannot("find the directory to copy");
+    path.resize(static_cast<size_t>(length));
+    const Descriptor tree(
+        open_tree(AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
+    struct stat wanted, found;
+    if (!tree || fstat(fd, &wanted) != 0 || fstat(tree.get(), &found) != 0 || wanted.st_dev != found.st_dev ||
+        wanted.st_ino != found.st_ino)
+        throw Refusal(Fault::node,
+                      "the directory to copy is not to be found under its name any more; try again");
+    struct mount_attr read_only = {};
+    read_only.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+    if (mount_setattr(tree.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, &read_only, sizeof read_only) != 0)
+        cannot("make the directory to copy read-only");
+    Descriptor directory(openat(tree.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!directory)
+        throw Refusal(Fault::image, std::string("the directory to copy cannot be read: ") + strerror(errno));
+    close(fd);
+    return directory;
+}
+
+// The new user namespace may mount on any directory, and /proc is there wherever Stowage runs.
+void enter_empty_directory() {
+    if (mount("none", "/proc", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+              "size=4k,nr_inodes=1") != 0 ||
+        chdir("/proc") != 0)
+        cannot("make an empty directory");
+}
+
 void drop_capabilities() {
     for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
         if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0)
@@ -111,9 +150,23 @@ void set_limit(__rlimit_resource resource, rlim_t value) {
         cannot("set a resource limit");
 }
 
+// At the soft limit comes SIGXCPU, which supervise() explains; at the hard one SIGKILL, which means anything.
+void set_processor_time(rlim_t seconds) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_CPU, &limit) != 0)
+        cannot("read a resource limit");
+    limit.rlim_max = std::min(limit.rlim_max, seconds + 1);
+    limit.rlim_cur = std::min({limit.rlim_cur, limit.rlim_max, seconds});
+    if (setrlimit(RLIMIT_CPU, &limit) != 0)
+        cannot("set a resource limit");
+}
+
 void set_limits(const Options &options) {
     set_limit(RLIMIT_CORE, 0);
-    set_limit(RLIMIT_FSIZE, options.max_bytes);
+    if (options.max_bytes > 0)
+        set_limit(RLIMIT_FSIZE, options.max_bytes);
+    if (options.max_seconds > 0)
+        set_processor_time(options.max_seconds);
     // Past the limit write() shall fail with EFBIG, which has a sentence, instead of a signal.
     signal(SIGXFSZ, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
@@ -121,21 +174,29 @@ void set_limits(const Options &options) {
 
 } // namespace
 
-Descriptor confine(const Options &options) {
+Descriptor confine(Options &options) {
+    const bool identifies = options.identify_fd >= 0;
     keep_only_needed_descriptors(options);
-    if (fchdir(options.root_fd) != 0)
+    if (!identifies && fchdir(options.root_fd) != 0)
         throw Refusal(Fault::usage,
                       std::string("--root-fd is no directory that can be entered: ") + strerror(errno));
     enter_namespaces();
+    if (options.directory_fd >= 0)
+        options.directory_fd = open_read_only(options.directory_fd).release();
+    if (identifies)
+        enter_empty_directory();
     Descriptor root = pivot_into_working_directory();
-    // It still leads out, into the old mount namespace.
-    close(options.root_fd);
+    if (identifies)
+        root.reset();
+    else
+        // It still leads out, into the old mount namespace.
+        close(options.root_fd);
     set_limits(options);
     drop_capabilities();
     umask(0);
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         cannot("give up new privileges");
-    install_syscall_filter();
+    install_syscall_filter(options);
     return root;
 }
 

@@ -1,9 +1,10 @@
-// stowage-unpack: unpacks the layers of an image into a directory, as the user, confined.
+// stowage-unpack: unpacks an image into a directory, or says what a file is, as the user, confined.
 //
 // Exit status: 0 the tree is complete and verified; 1 the image is refused; 2 usage; 3 the node could not.
 // One sentence on standard error says why; the caller removes what was unpacked so far.
 #include "confine.hh"
 #include "digest.hh"
+#include "identify.hh"
 #include "options.hh"
 #include "refusal.hh"
 #include "supervise.hh"
@@ -40,11 +41,15 @@ template <typename Work> int guarded(Work work) {
 
 int main(int argc, char **argv) {
     return guarded([&] {
-        const Options options = parse_options(argc, argv);
-        return supervise([&] {
+        Options options = parse_options(argc, argv);
+        return supervise(options.max_seconds, [&] {
             return guarded([&] {
                 prepare_digests();
-                unpack_image(options, confine(options));
+                Descriptor root = confine(options);
+                if (options.identify_fd >= 0)
+                    identify_file(options);
+                else
+                    unpack_image(options, std::move(root));
                 return 0;
             });
         });

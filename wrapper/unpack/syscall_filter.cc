@@ -11,20 +11,25 @@ namespace stowage {
 
 #ifdef __SANITIZE_ADDRESS__
 
-void install_syscall_filter() {
+void install_syscall_filter(const Options &) {
 }
 
 #else
 
 namespace {
 
-constexpr int allowed[] = {
-    // the tree, always below the root that confine() made
-    SCMP_SYS(openat), SCMP_SYS(openat2), SCMP_SYS(mkdirat), SCMP_SYS(symlinkat), SCMP_SYS(linkat),
-    SCMP_SYS(unlinkat), SCMP_SYS(readlinkat), SCMP_SYS(newfstatat), SCMP_SYS(fstat), SCMP_SYS(statx),
-    SCMP_SYS(getdents64), SCMP_SYS(fchmod), SCMP_SYS(utimensat), SCMP_SYS(fsetxattr), SCMP_SYS(ftruncate),
+// The tree, always below the root that confine() made.
+constexpr int tree_calls[] = {
+    SCMP_SYS(openat),   SCMP_SYS(openat2),    SCMP_SYS(mkdirat),    SCMP_SYS(symlinkat), SCMP_SYS(linkat),
+    SCMP_SYS(unlinkat), SCMP_SYS(readlinkat), SCMP_SYS(newfstatat), SCMP_SYS(statx),     SCMP_SYS(getdents64),
+    SCMP_SYS(fchmod),   SCMP_SYS(utimensat),  SCMP_SYS(fsetxattr),  SCMP_SYS(ftruncate), SCMP_SYS(pwrite64)};
+
+// What the directory that is copied has besides what a tree has.
+constexpr int copy_calls[] = {SCMP_SYS(flistxattr), SCMP_SYS(fgetxattr)};
+
+constexpr int common_calls[] = {
     // descriptors
-    SCMP_SYS(read), SCMP_SYS(pread64), SCMP_SYS(write), SCMP_SYS(pwrite64), SCMP_SYS(lseek), SCMP_SYS(fcntl),
+    SCMP_SYS(fstat), SCMP_SYS(read), SCMP_SYS(pread64), SCMP_SYS(write), SCMP_SYS(lseek), SCMP_SYS(fcntl),
     SCMP_SYS(close), SCMP_SYS(poll), SCMP_SYS(ppoll),
     // memory
     SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
@@ -46,22 +51,31 @@ void must(int result) {
 
 } // namespace
 
-void install_syscall_filter() {
+void install_syscall_filter(const Options &options) {
     const std::unique_ptr<void, void (*)(scmp_filter_ctx)> filter(seccomp_init(SCMP_ACT_KILL_PROCESS),
                                                                   seccomp_release);
     if (!filter)
         throw std::bad_alloc();
-    for (const int call : allowed)
-        must(seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 0));
+    const auto allow = [&](const auto &calls) {
+        for (const int call : calls)
+            must(seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 0));
+    };
+    allow(common_calls);
+    if (options.identify_fd < 0)
+        allow(tree_calls);
+    if (options.directory_fd >= 0)
+        allow(copy_calls);
     // No memory that is executable.
     for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)})
         must(seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 1,
                               SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)));
     // Threads, but no processes. clone3 hides its flags in memory; told that it does not exist, glibc uses
     // clone.
-    must(seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0));
-    must(seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-                          SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD)));
+    if (options.identify_fd < 0) {
+        must(seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0));
+        must(seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+                              SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD)));
+    }
     must(seccomp_load(filter.get()));
 }
 

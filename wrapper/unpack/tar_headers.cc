@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <climits>
 #include <cstring>
+#include <utility>
 
 namespace stowage {
 
@@ -151,6 +152,14 @@ std::optional<TarHeaders::Header> TarHeaders::take() {
     return header;
 }
 
+uint64_t TarHeaders::skip_body_bytes() {
+    if (state_ != State::body)
+        return 0;
+    state_ = State::header;
+    offset_ += body_left_;
+    return std::exchange(body_left_, 0);
+}
+
 void TarHeaders::on_block(const uint8_t *block) {
     if (state_ == State::header) {
         on_header(block);
@@ -281,11 +290,12 @@ void TarHeaders::on_entry(const uint8_t *block) {
         type = '0';
     if (type == 'M')
         refuse_image("the layer is one part of a multi-volume archive; rebuild the image");
-    Header header{*group_offset_, type, entry_name(block), link_target(block)};
+    const uint64_t size = body_size(block, type);
+    Header header{*group_offset_, type, entry_name(block), link_target(block), offset_ + block_size, size};
     const std::string *const major = pax("GNU.sparse.major");
     counts_extents_ = major && *major != "0";
     extent_count_.clear();
-    skip_body(body_size(block, type));
+    skip_body(size);
     if (type == 'S' && block[header_is_extended_offset]) {
         sparse_map_bytes_ = 0;
         state_ = State::sparse_map;

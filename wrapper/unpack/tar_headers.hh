@@ -22,12 +22,17 @@ class TarHeaders {
         char type;       // typeflag of the entry, '0' for the many ways to say regular file
         std::string name;
         std::string link_target;
+        uint64_t body_offset; // in the stream
+        uint64_t body_size;   // without padding; for sparse files not the file's
     };
 
     // Goes through the next bytes of the stream. Throws Refusal for damaged or ambiguous headers.
     void feed(const uint8_t *data, size_t size);
     // The oldest header not yet taken; nothing if none has been completed.
     std::optional<Header> take();
+    // For a caller that does not need contents: goes over the rest of the present body, and returns how many
+    // bytes must not be fed.
+    uint64_t skip_body_bytes();
 
   private:
     enum class State { header, extension, sparse_map, body, ended };

@@ -1,4 +1,5 @@
 #include "unpack.hh"
+#include "directory_reader.hh"
 #include "layer_pipeline.hh"
 #include "refusal.hh"
 #include "tar_reader.hh"
@@ -41,6 +42,14 @@ void unpack_layers(const Options &options, Tree &tree, TreeWriter &writer, Budge
     }
 }
 
+void copy_directory(int fd, const Tree &tree, TreeWriter &writer) {
+    DirectoryReader directory(fd, tree.root().fd.get());
+    Entry entry;
+    while (directory.next(entry))
+        writer.apply(entry, directory);
+    directory.report();
+}
+
 } // namespace
 
 void unpack_image(const Options &options, Descriptor root) {
@@ -49,6 +58,8 @@ void unpack_image(const Options &options, Descriptor root) {
     TreeWriter writer(tree, budget);
     if (options.file)
         unpack_file(options, writer, budget);
+    else if (options.directory_fd >= 0)
+        copy_directory(options.directory_fd, tree, writer);
     else
         unpack_layers(options, tree, writer, budget);
     tree.finish();
