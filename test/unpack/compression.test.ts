@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { gzipSync } from 'node:zlib';
-import { archive, file } from '../support/tar-writer.js';
+import { archive, endOfArchive, file } from '../support/tar-writer.js';
 import { eachInSandbox } from './sandbox.js';
 
 function zstd(input: Buffer, ...options: string[]): Buffer {
@@ -43,6 +43,28 @@ describe('stowage-unpack: compression', () => {
     unpacks(Buffer.concat(split(tar, 7).map((part) => gzipSync(part)))));
   it('unpacks gzip of thousands of members, as eStargz has', () =>
     unpacks(Buffer.concat(split(tar, 3000).map((part) => gzipSync(part)))));
+  it('unpacks eStargz with its index, landmark and footer as it is', async () => {
+    const footer = Buffer.concat([
+      Buffer.from([0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 26, 0, 0x53, 0x47, 22, 0]),
+      Buffer.from('0000000000000400STARGZ'),
+      Buffer.from([1, 0, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0]),
+    ]);
+    assert.equal(footer.length, 51);
+    const entries = [
+      file('large', content),
+      file('.no.prefetch.landmark', '\x0f'),
+      file('stargz.index.json', JSON.stringify({ version: 1, entries: [{ name: 'large', type: 'reg' }] })),
+      endOfArchive,
+    ];
+    await sandbox().succeed([
+      {
+        blob: Buffer.concat([...entries.map((entry) => gzipSync(entry)), footer]),
+        tar: Buffer.concat(entries),
+      },
+    ]);
+    assert.deepEqual(sandbox().names(), ['.no.prefetch.landmark', 'large', 'stargz.index.json']);
+    assert.equal(sandbox().read('large'), content.toString());
+  });
   it('unpacks gzip with empty members between', () =>
     unpacks(
       Buffer.concat([gzipSync(''), ...split(tar, 2).flatMap((part) => [gzipSync(part), gzipSync('')])]),

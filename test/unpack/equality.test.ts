@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { busyboxImage } from '../support/busybox-image.js';
 import { debianImage } from '../support/debian-image.js';
 import { layoutLayers } from '../support/layout-layers.js';
 import { archive, directory, file, hardLink, symlink } from '../support/tar-writer.js';
@@ -98,6 +99,20 @@ describe('stowage-unpack: the same trees as other tools', function () {
     assertSame(extracted(gunzipSync(layer.blob)));
   });
 
+  it('GNU tar, of a layer that skopeo has stored as zstd:chunked', async () => {
+    const stored = path.join(place, 'chunked');
+    const format = ['--dest-compress', '--dest-compress-format=zstd:chunked'];
+    const copy = ['--insecure-policy', 'copy', '--quiet', ...format];
+    const { directory: plainLayout } = await busyboxImage();
+    execFileSync('skopeo', [...copy, `oci:${plainLayout}:image`, `oci:${stored}:image`]);
+    const [layer] = layoutLayers(stored);
+    const [gzipped] = layoutLayers(plainLayout);
+    assert.ok(layer && gzipped);
+    assert.ok(layer.blob.includes(skippableFrame), 'skopeo has written its table of contents');
+    await unpack(layer);
+    assertSame(extracted(gunzipSync(gzipped.blob)));
+  });
+
   it('GNU tar, of an image made by buildah', async () => {
     const [layer] = layoutLayers(builtByBuildah());
     assert.ok(layer);
@@ -105,6 +120,7 @@ describe('stowage-unpack: the same trees as other tools', function () {
     assertSame(extracted(plain(layer.blob)), withoutRoot);
   });
 
+  const skippableFrame = Buffer.from([0x50, 0x2a, 0x4d, 0x18]);
   const plain = (blob: Buffer): Buffer => (blob[0] === 0x1f ? gunzipSync(blob) : blob);
 
   /** An empty image in an OCI layout. */

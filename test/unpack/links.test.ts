@@ -69,6 +69,12 @@ describe('stowage-unpack: links in layers', () => {
     assert.equal(fs.readlinkSync(path.join(sandbox().tree, 's')), '../../..//etc/./passwd');
   });
 
+  it('takes a symlink target of 4095 bytes and refuses one that is longer', async () => {
+    const to = (target: string): Buffer => archive(pax(['linkpath', target]), symlink('s', 'x'));
+    await sandbox().succeed([to('t/'.repeat(2047) + 't')]);
+    await sandbox().refuse([to('t/'.repeat(2048))], /'s': .* longer than Linux allows/);
+  });
+
   it('ignores the size that old archivers gave hard links', async () => {
     const link = entry({ name: 'b', type: '1', linkName: 'a', size: 5, format: 'v7' });
     await sandbox().succeed([

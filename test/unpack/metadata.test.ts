@@ -100,6 +100,13 @@ describe('stowage-unpack: what entries are besides their names', () => {
     assert.equal(listed.stdout, `# file: f\n${kept}\n\n# file: d\n${kept}\n\n`);
   });
 
+  it('drops the attributes of symlinks, which Linux gives none', async () => {
+    await sandbox().succeed([
+      archive(pax(['SCHILY.xattr.user.note', 'x']), symlink('s', 'f'), file('f', '')),
+    ]);
+    assert.deepEqual(sandbox().names(), ['f', 's']);
+  });
+
   it('makes missing parents with mode 755', async () => {
     await sandbox().succeed([archive(file('a/b/c', ''))]);
     assert.deepEqual(

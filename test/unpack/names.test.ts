@@ -2,7 +2,16 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { archive, directory, entry, file, gnuLongName, pax, symlink } from '../support/tar-writer.js';
+import {
+  archive,
+  directory,
+  entry,
+  file,
+  gnuLongName,
+  hardLink,
+  pax,
+  symlink,
+} from '../support/tar-writer.js';
 import { eachInSandbox } from './sandbox.js';
 
 describe('stowage-unpack: names in layers', () => {
@@ -43,6 +52,14 @@ describe('stowage-unpack: names in layers', () => {
     assert.equal(fs.existsSync('/tmp/stowage-was-here'), false);
   });
 
+  it('stays inside when a child of a later layer goes through two symlinks', async () => {
+    const { canary } = sandbox();
+    const links = archive(symlink('a', '/b'), symlink('b', canary), symlink('c', `../..${canary}`));
+    await sandbox().succeed([links, archive(file('a/song', 'evil'), file('c/nest', 'evil'))]);
+    assert.equal(sandbox().read(`.${canary}/song`), 'evil');
+    assert.equal(sandbox().read(`.${canary}/nest`), 'evil');
+  });
+
   it('follows an absolute symlink to a directory inside the root', async () => {
     await sandbox().succeed([
       archive(directory('usr'), directory('usr/lib'), symlink('lib', '/usr/lib'), file('lib/x', '1')),
@@ -61,13 +78,17 @@ describe('stowage-unpack: names in layers', () => {
     await sandbox().refuse([archive(symlink('a', 'b'), symlink('b', 'a'), file('a/x', ''))], /loop/);
   });
 
-  it('refuses a root entry that is a symlink', async () => {
-    await sandbox().refuse([archive(symlink('./', '/tmp'))], /root directory/);
-  });
-
   for (const name of ['.', './.', '/.']) {
     it(`refuses a root entry ${name} that is a file`, async () => {
       await sandbox().refuse([archive(file(name, 'x'))], /root directory/);
+    });
+  }
+
+  for (const name of ['.', './', './.', '/', '//', '/.', './/./']) {
+    it(`refuses a root entry ${name} that is a link or a device`, async () => {
+      await sandbox().refuse([archive(symlink(name, '/tmp'))], /root directory/);
+      await sandbox().refuse([archive(file('a'), hardLink(name, 'a'))], /root directory/);
+      await sandbox().refuse([archive(entry({ name, type: '3' }))], /root directory/);
     });
   }
 
