@@ -3,11 +3,13 @@
 fuzz_cxx ?= clang++
 fuzz_out := $(top)/build/fuzz
 fuzz_obj := $(top)/build/obj/fuzz
-fuzz_targets := tar whiteouts
+fuzz_targets := cpio tar whiteouts
 fuzz_flags := -std=c++17 $(warnings) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer -pthread
 
-fuzz_support := $(core_sources:%.cc=$(fuzz_obj)/%.o) $(fuzz_obj)/fuzz/description.o $(fuzz_obj)/fuzz/scratch.o
+fuzz_support := $(core_sources:%.cc=$(fuzz_obj)/%.o) $(patsubst %,$(fuzz_obj)/fuzz/%.o,description scratch unpacking)
+fuzz_cpio := $(fuzz_obj)/fuzz/cpio.o
+fuzz_squashfs := $(fuzz_obj)/fuzz/squashfs.o
 fuzz_tar := $(fuzz_obj)/fuzz/tar.o $(fuzz_obj)/fuzz/tar_mutator.o
 fuzz_whiteouts := $(fuzz_obj)/fuzz/whiteouts.o $(fuzz_obj)/fuzz/tree_model.o
 

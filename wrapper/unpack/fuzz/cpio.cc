@@ -1,0 +1,14 @@
+// Fuzz target: one cpio stream into a tree.
+#include "../cpio_reader.hh"
+#include "scratch.hh"
+#include "unpacking.hh"
+
+extern "C" int LLVMFuzzerInitialize(int *, char ***) {
+    stowage::fuzz::Scratch::instance();
+    return 0;
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    stowage::fuzz::unpack_stream<stowage::CpioReader>(data, size);
+    return 0;
+}
