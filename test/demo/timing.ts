@@ -1,4 +1,5 @@
 import type { Cluster } from '../cluster/cluster.js';
+import { median } from '../support/median.js';
 
 /** Milliseconds of single srun commands from start to end. */
 export interface Timings {
@@ -81,12 +82,6 @@ export const measure = async (
     signal,
   );
   return { bare, warm, packed, cold };
-};
-
-export const median = (values: readonly number[]): number => {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length / 2;
-  return ((sorted[Math.ceil(middle) - 1] ?? Number.NaN) + (sorted[Math.floor(middle)] ?? Number.NaN)) / 2;
 };
 
 const signed = (ms: number): string => (ms < -0.5 ? ms : Math.abs(ms)).toFixed(0).replace(/^(?!-)/, '+');

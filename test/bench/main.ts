@@ -1,0 +1,53 @@
+// npm run bench: what test/support/bench.mjs runs, in namespaces of its own.
+import { parseArgs } from 'node:util';
+import { benchUnpack } from './unpack.js';
+
+const usage = `usage: npm run bench -- unpack [--json FILE] [--rounds N]
+
+  unpack  how fast layers become a tree, beside tar, bsdtar, umoci and bare decompression
+
+  --json FILE  writes the numbers as JSON as well
+  --rounds N   runs each so often; default 5`;
+
+interface Options {
+  readonly values: { json?: string; rounds: string; help: boolean };
+  readonly positionals: readonly string[];
+}
+
+const parse = (args: string[]): Options =>
+  parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      json: { type: 'string' },
+      rounds: { type: 'string', default: '5' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+
+const main = async (signal: AbortSignal): Promise<number> => {
+  const [scratch = '', making = '', ...args] = process.argv.slice(2);
+  const { values, positionals } = parse(args);
+  const rounds = Number(values.rounds);
+  if (values.help) {
+    console.log(usage);
+    return 0;
+  }
+  if (positionals.join() !== 'unpack' || !Number.isInteger(rounds) || rounds < 1 || rounds > 100) {
+    console.error(usage);
+    return 2;
+  }
+  await benchUnpack({ rounds, json: values.json, scratch, making }, signal);
+  return 0;
+};
+
+const stopped = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(name, () => stopped.abort(new Error(`stopped by ${name}`)));
+try {
+  process.exitCode = await main(stopped.signal);
+} catch (error) {
+  const reason = stopped.signal.aborted ? (stopped.signal.reason as unknown) : error;
+  console.error(`bench: ${reason instanceof Error ? reason.message : String(reason)}`);
+  process.exitCode = 1;
+}

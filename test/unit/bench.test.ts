@@ -1,0 +1,159 @@
+/** The parts of `npm run bench` that measure nothing: what the image is, and how numbers become a table. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { gzipSync } from 'node:zlib';
+
+import { hasRun } from '../bench/contenders.js';
+import { contentOf } from '../bench/image/bench-image.js';
+import { planImage, type PlannedEntry } from '../bench/image/plan.js';
+import { layerEntries, tarStream } from '../bench/image/tar-stream.js';
+import { rowOf } from '../bench/report.js';
+import { peakMemory } from '../bench/stowage-unpack.js';
+import { parseSystemCalls } from '../bench/system-calls.js';
+import { table } from '../bench/table.js';
+import { contentBelow } from '../bench/tree.js';
+import { median } from '../support/median.js';
+
+const size = { entries: 1000, bytes: 10_000_000, layers: 12 };
+const plan = planImage(size);
+
+const tarOf = (entries: readonly PlannedEntry[]): Buffer => Buffer.concat([...tarStream(entries)]);
+
+const unpackByTar = (tars: readonly Buffer[], directory: string): void => {
+  for (const tar of tars)
+    execFileSync('tar', ['--extract', '--no-same-owner', '--directory', directory], { input: tar });
+};
+
+describe('the image of the benchmark', () => {
+  let directory: string;
+  beforeEach(() => (directory = fs.mkdtempSync(path.join(os.tmpdir(), 'stowage-bench-test-'))));
+  afterEach(() => fs.rmSync(directory, { recursive: true }));
+
+  it('is the same each time, to the byte', () => {
+    const digest = () =>
+      createHash('sha256')
+        .update(tarOf(planImage(size)))
+        .digest('hex');
+    assert.equal(digest(), digest());
+  });
+
+  it('has the entries and bytes that were asked for, in the proportions of a Debian', () => {
+    const count = (type: PlannedEntry['type']) => plan.filter((entry) => entry.type === type).length;
+    assert.equal(plan.length, size.entries);
+    assert.equal(new Set(plan.map((entry) => entry.path)).size, size.entries, 'no path twice');
+    assert.deepEqual(
+      [count('directory'), count('symlink'), count('hard link'), count('file')],
+      [80, 100, 2, 818],
+    );
+    const sizes = plan.flatMap((entry) => (entry.type === 'file' ? [entry.size] : []));
+    assert.equal(
+      sizes.reduce((total, bytes) => total + bytes, 0),
+      size.bytes,
+    );
+    assert.ok(median(sizes) < 3000, `median ${median(sizes)}`);
+    assert.ok(Math.max(...sizes) >= 700_000, `largest ${Math.max(...sizes)}`);
+  });
+
+  it('is what GNU tar makes of its one layer and of its twelve', () => {
+    const layers = Array.from({ length: size.layers }, (_, layer) => tarOf(layerEntries(plan, layer)));
+    for (const [name, tars] of Object.entries({ one: [tarOf(plan)], twelve: layers })) {
+      const root = path.join(directory, name);
+      fs.mkdirSync(root);
+      unpackByTar(tars, root);
+      assert.deepEqual(contentBelow(root), contentOf(plan), name);
+    }
+    // Throws if they differ.
+    execFileSync('diff', ['-r', '--no-dereference', 'one', 'twelve'], { cwd: directory });
+  });
+
+  it('has links that lead to what is there', () => {
+    const paths = new Set(plan.map((entry) => entry.path));
+    for (const entry of plan) {
+      if (entry.type !== 'symlink' && entry.type !== 'hard link') continue;
+      const from = entry.type === 'symlink' ? `/${path.dirname(entry.path)}` : '/';
+      assert.ok(paths.has(path.resolve(from, entry.target).slice(1)), `${entry.path} -> ${entry.target}`);
+    }
+  });
+
+  it('compresses about three to one', () => {
+    const tar = tarOf(plan);
+    const ratio = tar.length / gzipSync(tar, { level: 6 }).length;
+    assert.ok(ratio > 2.5 && ratio < 4, `ratio ${ratio}`);
+  });
+});
+
+describe('the numbers of the benchmark', () => {
+  it('takes the middle of an odd and of an even count', () => {
+    assert.equal(median([5, 1, 3]), 3);
+    assert.equal(median([4, 1, 2, 3]), 2.5);
+    assert.ok(Number.isNaN(median([])));
+  });
+
+  it('spreads the runs of the slow over the rounds', () => {
+    const rounds = (runs: number) => [0, 1, 2, 3, 4].filter((round) => hasRun(runs, round, 5));
+    assert.deepEqual(rounds(Infinity), [0, 1, 2, 3, 4]);
+    assert.deepEqual(rounds(3), [1, 3, 4]);
+    assert.deepEqual(rounds(1), [4]);
+    assert.ok(hasRun(3, 0, 1), 'in a single round everybody runs');
+  });
+
+  it('reads the summaries of strace and GNU time', () => {
+    const summary =
+      '    calls syscall\n--------- ----------------\n       12 openat\n        3 futex\n--------- -----\n       15 total\n';
+    assert.deepEqual(parseSystemCalls(summary), { openat: 12, futex: 3 });
+    assert.throws(() => parseSystemCalls(''), /no total/);
+    assert.equal(peakMemory('a warning\npeak 2048\n'), 2 << 20);
+    assert.throws(() => peakMemory('a warning\n'), /did not say/);
+  });
+
+  it('makes a row of medians, ratios, and null for what was not measured', () => {
+    const row = rowOf({
+      name: 'gzip, 1 layer',
+      content: { entries: 10, bytes: 100 },
+      seconds: new Map([
+        ['stowage', [3, 2, 9]],
+        ['floor', [2, 2, 2]],
+        ['gzip_tar', [10]],
+      ]),
+      peakBytes: 7,
+      calls: { openat: 20, close: 25 },
+    });
+    assert.deepEqual(
+      { ...row, seconds: undefined, syscalls: undefined },
+      {
+        case: 'gzip, 1 layer',
+        entries: 10,
+        bytes: 100,
+        stowage_s: 3,
+        registry_s: null,
+        floor_s: 2,
+        ratio_to_floor: 1.5,
+        tar_s: null,
+        ratio_to_tar: null,
+        gzip_tar_s: 10,
+        ratio_to_gzip_tar: 0.3,
+        zstd_tar_s: null,
+        bsdtar_s: null,
+        umoci_s: null,
+        peak_rss_bytes: 7,
+        syscalls_per_file: 4.5,
+        syscalls: undefined,
+        seconds: undefined,
+      },
+    );
+  });
+
+  it('aligns a table', () => {
+    assert.deepEqual(
+      table([
+        ['case', 's'],
+        ['a', '10.5'],
+      ]),
+      ['case     s', 'a     10.5'],
+    );
+  });
+});
