@@ -44,9 +44,11 @@ const runRound = async (
       .map((contender) => ({ image, into, contender })),
   );
   for (const { image, into, contender } of round % 2 === 0 ? due : due.reverse()) {
+    const name = `${image.name}: ${contender.title}`;
     const { seconds, peakBytes } = await contender.run(image, place, signal);
     const root = contender.root?.(place);
-    if (root !== undefined) checkComplete(root, place.images, `${contender.title} of ${image.name}`);
+    if (root !== undefined) checkComplete(root, place.images, name);
+    console.log(`  ${name} ${seconds.toFixed(2)} s`);
     into.seconds.set(contender.key, [...(into.seconds.get(contender.key) ?? []), seconds]);
     into.peakBytes = Math.max(into.peakBytes, peakBytes ?? 0);
   }
@@ -75,10 +77,10 @@ const measure = async (
   const samples = new Map(
     place.images.images.map((image): [BenchImage, Samples] => [image, { seconds: new Map(), peakBytes: 0 }]),
   );
-  for (let round = 0; round < rounds; round++)
-    await progress(`Round ${round + 1} of ${rounds}`, () =>
-      runRound(round, rounds, contenders, place, samples, signal),
-    );
+  for (let round = 0; round < rounds; round++) {
+    console.log(`Round ${round + 1} of ${rounds}`);
+    await runRound(round, rounds, contenders, place, samples, signal);
+  }
   const measured: Measured[] = [];
   for (const [image, { seconds, peakBytes }] of samples) {
     const calls = await progress(`Counting system calls, ${image.name}`, () =>
