@@ -1,7 +1,7 @@
-import { script, runTimed, type Command } from './command.js';
+import { decompressors, runTimed, script, type Command } from './command.js';
 import type { BenchImage, BenchImages } from './image/bench-image.js';
 import type { Fetch } from './registry.js';
-import { peakMemory, withPeakMemory, withUnpacker } from './stowage-unpack.js';
+import { parseUsage, withUnpacker, withUsage, type Usage } from './stowage-unpack.js';
 import { freshDirectory } from './tree.js';
 
 export interface Place {
@@ -17,7 +17,7 @@ export interface Place {
 
 export interface Outcome {
   readonly seconds: number;
-  readonly peakBytes?: number;
+  readonly usage?: Usage;
 }
 
 export interface Contender {
@@ -37,7 +37,6 @@ const all = Infinity;
 const always = () => true;
 const inTree = ({ tree }: Place) => tree;
 const blobs = (image: BenchImage, { layout }: Place) => image.layers.map(({ path }) => `${layout}/${path}`);
-const decompressor = { gzip: 'igzip', zstd: 'zstd' };
 
 const timed =
   (command: (image: BenchImage, place: Place) => Command): Contender['run'] =>
@@ -49,9 +48,9 @@ const stowage: Contender['run'] = async (image, place, signal) => {
     image.layers,
     place.layout,
     freshDirectory(place.tree),
-    (command) => runTimed(withPeakMemory(command), signal),
+    (command) => runTimed(withUsage(command), signal),
   );
-  return { seconds, peakBytes: peakMemory(stderr) };
+  return { seconds, usage: parseUsage(stderr) };
 };
 
 /** Unpacks one layer after the other by `pipeline`, which finds the layer in $layer and the tree in $tree. */
@@ -90,7 +89,7 @@ const others: readonly Contender[] = [
     takes: always,
     root: undefined,
     run: timed((image, place) =>
-      eachLayer(`${decompressor[image.compression]} -dc "$layer"`, blobs(image, place), ''),
+      eachLayer(`${decompressors[image.compression]} -dc "$layer"`, blobs(image, place), ''),
     ),
   },
   {

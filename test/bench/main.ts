@@ -2,15 +2,16 @@
 import { parseArgs } from 'node:util';
 import { benchUnpack } from './unpack.js';
 
-const usage = `usage: npm run bench -- unpack [--json FILE] [--rounds N]
+const usage = `usage: npm run bench -- unpack [--json FILE] [--rounds N] [--only NAME]
 
   unpack  how fast layers become a tree, beside tar, bsdtar, umoci and bare decompression
 
   --json FILE  writes the numbers as JSON as well
-  --rounds N   runs each so often; default 5`;
+  --rounds N   runs each so often; default 5
+  --only NAME  measures the images alone that have NAME in their names: --only 'gzip, 1 '`;
 
 interface Options {
-  readonly values: { json?: string; rounds: string; help: boolean };
+  readonly values: { json?: string; rounds: string; only: string; help: boolean };
   readonly positionals: readonly string[];
 }
 
@@ -21,6 +22,7 @@ const parse = (args: string[]): Options =>
     options: {
       json: { type: 'string' },
       rounds: { type: 'string', default: '5' },
+      only: { type: 'string', default: '' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -37,7 +39,7 @@ const main = async (signal: AbortSignal): Promise<number> => {
     console.error(usage);
     return 2;
   }
-  await benchUnpack({ rounds, json: values.json, scratch, making }, signal);
+  await benchUnpack({ rounds, only: values.only, json: values.json, scratch, making }, signal);
   return 0;
 };
 

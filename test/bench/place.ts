@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { reachable } from '../support/reachable.js';
-import { runTimed, script } from './command.js';
+import { decompressors, runTimed, script } from './command.js';
 import type { Place } from './contenders.js';
 import type { BenchImage, BenchImages } from './image/bench-image.js';
 
@@ -26,9 +26,11 @@ export const preparePlace = async (
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=95%,nr_inodes=1m,mode=0755', 'bench', memory]);
   execFileSync('mount', ['--bind', images.directory, layout]);
   mkdirSync(tars);
-  for (const image of images.images.filter(({ compression }) => compression === 'gzip')) {
+  // The streams in gzip and zstd are the same.
+  for (const image of new Map(images.images.map((each) => [each.layers.length, each])).values()) {
     for (const [index, { path }] of image.layers.entries()) {
-      const command = script('igzip -dc "$1" > "$2"', `${layout}/${path}`, tarPath(tars, image, index));
+      const decompress = `${decompressors[image.compression]} -dc "$1" > "$2"`;
+      const command = script(decompress, `${layout}/${path}`, tarPath(tars, image, index));
       await runTimed({ ...command, asRoot: true }, signal);
     }
   }

@@ -1,4 +1,5 @@
 import { median } from '../support/median.js';
+import type { Usage } from './stowage-unpack.js';
 import { table } from './table.js';
 import { totalCalls, type SystemCalls } from './system-calls.js';
 import type { Content } from './tree.js';
@@ -9,8 +10,8 @@ export interface Measured {
   readonly content: Content;
   /** Seconds of every run, by the key of the contender. */
   readonly seconds: ReadonlyMap<string, readonly number[]>;
-  /** The most that any run of ours needed. */
-  readonly peakBytes: number;
+  /** Of our own runs. */
+  readonly usage: readonly Usage[];
   readonly calls?: SystemCalls;
 }
 
@@ -20,6 +21,8 @@ export interface Row {
   readonly entries: number;
   readonly bytes: number;
   readonly stowage_s: number | null;
+  /** On all processors together. */
+  readonly stowage_cpu_s: number;
   readonly registry_s: number | null;
   readonly floor_s: number | null;
   readonly ratio_to_floor: number | null;
@@ -30,6 +33,7 @@ export interface Row {
   readonly zstd_tar_s: number | null;
   readonly bsdtar_s: number | null;
   readonly umoci_s: number | null;
+  /** The most that any run needed. */
   readonly peak_rss_bytes: number;
   /** Per entry: file, directory or link. */
   readonly syscalls_per_file: number | null;
@@ -40,7 +44,7 @@ export interface Row {
 
 const rounded = (value: number, digits: number): number => Number(value.toFixed(digits));
 
-export const rowOf = ({ name, content, seconds, peakBytes, calls }: Measured): Row => {
+export const rowOf = ({ name, content, seconds, usage, calls }: Measured): Row => {
   const time = (key: string): number | null => {
     const values = seconds.get(key) ?? [];
     return values.length === 0 ? null : rounded(median(values), 3);
@@ -53,6 +57,7 @@ export const rowOf = ({ name, content, seconds, peakBytes, calls }: Measured): R
     case: name,
     ...content,
     stowage_s: time('stowage'),
+    stowage_cpu_s: rounded(median(usage.map(({ cpuSeconds }) => cpuSeconds)), 3),
     registry_s: time('registry'),
     floor_s: time('floor'),
     ratio_to_floor: ratio('floor'),
@@ -63,7 +68,7 @@ export const rowOf = ({ name, content, seconds, peakBytes, calls }: Measured): R
     zstd_tar_s: time('zstd_tar'),
     bsdtar_s: time('bsdtar'),
     umoci_s: time('umoci'),
-    peak_rss_bytes: peakBytes,
+    peak_rss_bytes: Math.max(...usage.map(({ peakBytes }) => peakBytes)),
     syscalls_per_file: calls === undefined ? null : rounded(totalCalls(calls) / content.entries, 2),
     syscalls: calls ?? {},
     seconds: Object.fromEntries(
@@ -75,6 +80,7 @@ export const rowOf = ({ name, content, seconds, peakBytes, calls }: Measured): R
 const head = [
   'case',
   'stowage',
+  'cpu',
   'with download',
   'floor',
   'tar x',
@@ -96,6 +102,7 @@ const cells = (row: Row): string[] => {
   return [
     row.case,
     seconds(row.stowage_s),
+    seconds(row.stowage_cpu_s),
     seconds(row.registry_s),
     ...[row.floor_s, row.tar_s, row.gzip_tar_s, row.zstd_tar_s, row.bsdtar_s, row.umoci_s].map(compared),
     `${(row.peak_rss_bytes / 2 ** 20).toFixed(1)} MiB`,

@@ -45,17 +45,25 @@ export const withUnpacker = <T>(
   }
 };
 
-const peakLine = /^peak (\d+)$/m;
+/** What a run of the unpacker needed. */
+export interface Usage {
+  /** Of memory, at its peak; pages of the tree are not the unpacker's own. */
+  readonly peakBytes: number;
+  /** On all processors together. */
+  readonly cpuSeconds: number;
+}
 
-/** Counts the memory of the unpacker; GNU time sees the confined child as well, whichever of them needs more. */
-export const withPeakMemory = (command: Command): Command => ({
+const usageLine = /^used (\d+) ([\d.]+) ([\d.]+)$/m;
+
+/** Has GNU time look; it sees the confined child as well, and of the memory whichever of the two needs more. */
+export const withUsage = (command: Command): Command => ({
   ...command,
-  argv: ['/usr/bin/time', '--format=peak %M', ...command.argv],
+  argv: ['/usr/bin/time', '--format=used %M %U %S', ...command.argv],
 });
 
-/** Bytes, from what GNU time printed. */
-export const peakMemory = (stderr: string): number => {
-  const [, kibibytes] = peakLine.exec(stderr) ?? [];
-  if (kibibytes === undefined) throw new Error(`GNU time did not say how much memory was used: ${stderr}`);
-  return Number(kibibytes) * 1024;
+/** Reads what GNU time printed. */
+export const parseUsage = (stderr: string): Usage => {
+  const [, kibibytes, user, system] = usageLine.exec(stderr) ?? [];
+  if (kibibytes === undefined) throw new Error(`GNU time did not say what was used: ${stderr}`);
+  return { peakBytes: Number(kibibytes) * 1024, cpuSeconds: Number(user) + Number(system) };
 };

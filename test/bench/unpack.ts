@@ -7,7 +7,7 @@ import { availableMemory, describeMachine } from './machine.js';
 import { preparePlace } from './place.js';
 import { printedTable, rowOf, type Measured } from './report.js';
 import { canFetch, prepareRegistry } from './registry.js';
-import { withUnpacker } from './stowage-unpack.js';
+import { withUnpacker, type Usage } from './stowage-unpack.js';
 import { readSystemCalls, withSystemCalls, type SystemCalls } from './system-calls.js';
 import { checkComplete, freshDirectory } from './tree.js';
 import { measureZeros, zerosNeedBytes } from './zeros.js';
@@ -15,6 +15,8 @@ import { measureZeros, zerosNeedBytes } from './zeros.js';
 export interface UnpackOptions {
   /** How often each is run, apart from those that take long. */
   readonly rounds: number;
+  /** Part of the names of the images to measure. */
+  readonly only: string;
   /** Where to write the rows as JSON. */
   readonly json: string | undefined;
   /** Directories that the caller removes. */
@@ -26,7 +28,7 @@ const cache = 'build/bench';
 
 interface Samples {
   readonly seconds: Map<string, number[]>;
-  peakBytes: number;
+  readonly usage: Usage[];
 }
 
 /** One run of each contender that has one in this round, on every image; every other round backwards. */
@@ -45,12 +47,12 @@ const runRound = async (
   );
   for (const { image, into, contender } of round % 2 === 0 ? due : due.reverse()) {
     const name = `${image.name}: ${contender.title}`;
-    const { seconds, peakBytes } = await contender.run(image, place, signal);
+    const { seconds, usage } = await contender.run(image, place, signal);
     const root = contender.root?.(place);
     if (root !== undefined) checkComplete(root, place.images, name);
     console.log(`  ${name} ${seconds.toFixed(2)} s`);
     into.seconds.set(contender.key, [...(into.seconds.get(contender.key) ?? []), seconds]);
-    into.peakBytes = Math.max(into.peakBytes, peakBytes ?? 0);
+    if (usage !== undefined) into.usage.push(usage);
   }
 };
 
@@ -75,18 +77,18 @@ const measure = async (
   signal: AbortSignal,
 ): Promise<Measured[]> => {
   const samples = new Map(
-    place.images.images.map((image): [BenchImage, Samples] => [image, { seconds: new Map(), peakBytes: 0 }]),
+    place.images.images.map((image): [BenchImage, Samples] => [image, { seconds: new Map(), usage: [] }]),
   );
   for (let round = 0; round < rounds; round++) {
     console.log(`Round ${round + 1} of ${rounds}`);
     await runRound(round, rounds, contenders, place, samples, signal);
   }
   const measured: Measured[] = [];
-  for (const [image, { seconds, peakBytes }] of samples) {
+  for (const [image, { seconds, usage }] of samples) {
     const calls = await progress(`Counting system calls, ${image.name}`, () =>
       countCalls(image, place, `${scratch}/calls`, signal),
     );
-    measured.push({ name: image.name, content: place.images, seconds, peakBytes, calls });
+    measured.push({ name: image.name, content: place.images, seconds, usage, calls });
   }
   return measured;
 };
@@ -97,7 +99,7 @@ const explain = (contenders: readonly Contender[], rounds: number): string[] => 
     .map(({ title, runs }) => `${title} ${runs === 1 ? 'once' : `${runs} times`}`);
   return [
     `Seconds are the median of ${rounds} interleaved runs${fewer.length > 0 ? `; ${fewer.join(', ')}` : ''}.`,
-    'In brackets: the time of stowage divided by that one.',
+    'In brackets: the time of stowage divided by that one. cpu: what stowage takes of all processors together.',
     'floor: igzip -dc or zstd -dc to /dev/null. tar x: of the layers uncompressed. Trees are made on a tmpfs by an',
     'ordinary user and counted after each run; all that is read is in the page cache already. with download: from a',
     'registry on this host, written to the disk, verified and unpacked by `stowage unpack`.',
@@ -108,7 +110,12 @@ const explain = (contenders: readonly Contender[], rounds: number): string[] => 
 export const benchUnpack = async (options: UnpackOptions, signal: AbortSignal): Promise<void> => {
   console.log(`Machine: ${describeMachine()}`);
   const text = `Images of 1.4 GB in ${cache} (made once, some minutes and 2 GB of disk)`;
-  const images = await progress(text, () => benchImages(cache, options.making, signal));
+  const made = await progress(text, () => benchImages(cache, options.making, signal));
+  const images = { ...made, images: made.images.filter(({ name }) => name.includes(options.only)) };
+  if (images.images.length === 0)
+    throw new Error(
+      `no image is named "${options.only}"; there are ${made.images.map(({ name }) => name).join('; ')}`,
+    );
   const place = await progress('Uncompressed layers in memory', () =>
     preparePlace(options.scratch, images, signal),
   );

@@ -2,7 +2,7 @@ import { runTimed, script } from './command.js';
 import { zerosBytes } from './image/zeros.js';
 import type { Place } from './contenders.js';
 import type { Measured } from './report.js';
-import { peakMemory, withPeakMemory, withUnpacker } from './stowage-unpack.js';
+import { parseUsage, withUnpacker, withUsage } from './stowage-unpack.js';
 import { checkComplete, freshDirectory } from './tree.js';
 
 /** What else must fit beside the file. */
@@ -15,7 +15,7 @@ export const measureZeros = async (place: Place, signal: AbortSignal): Promise<M
   const tree = freshDirectory(place.tree);
   const content = { entries: 1, bytes: zerosBytes };
   const ours = await withUnpacker(unpacker, [images.zeros], layout, tree, (command) =>
-    runTimed(withPeakMemory(command), signal),
+    runTimed(withUsage(command), signal),
   );
   checkComplete(tree, content, 'stowage');
   freshDirectory(tree);
@@ -27,6 +27,6 @@ export const measureZeros = async (place: Place, signal: AbortSignal): Promise<M
       ['stowage', [ours.seconds]],
       ['floor', [floor.seconds]],
     ]),
-    peakBytes: peakMemory(ours.stderr),
+    usage: [parseUsage(ours.stderr)],
   };
 };

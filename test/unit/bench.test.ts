@@ -12,7 +12,7 @@ import { contentOf } from '../bench/image/bench-image.js';
 import { planImage, type PlannedEntry } from '../bench/image/plan.js';
 import { layerEntries, tarStream } from '../bench/image/tar-stream.js';
 import { rowOf } from '../bench/report.js';
-import { peakMemory } from '../bench/stowage-unpack.js';
+import { parseUsage } from '../bench/stowage-unpack.js';
 import { parseSystemCalls } from '../bench/system-calls.js';
 import { table } from '../bench/table.js';
 import { contentBelow } from '../bench/tree.js';
@@ -106,8 +106,11 @@ describe('the numbers of the benchmark', () => {
       '    calls syscall\n--------- ----------------\n       12 openat\n        3 futex\n--------- -----\n       15 total\n';
     assert.deepEqual(parseSystemCalls(summary), { openat: 12, futex: 3 });
     assert.throws(() => parseSystemCalls(''), /no total/);
-    assert.equal(peakMemory('a warning\npeak 2048\n'), 2 << 20);
-    assert.throws(() => peakMemory('a warning\n'), /did not say/);
+    assert.deepEqual(parseUsage('a warning\nused 2048 3.50 1.25\n'), {
+      peakBytes: 2 << 20,
+      cpuSeconds: 4.75,
+    });
+    assert.throws(() => parseUsage('a warning\n'), /did not say/);
   });
 
   it('makes a row of medians, ratios, and null for what was not measured', () => {
@@ -119,7 +122,11 @@ describe('the numbers of the benchmark', () => {
         ['floor', [2, 2, 2]],
         ['gzip_tar', [10]],
       ]),
-      peakBytes: 7,
+      usage: [
+        { peakBytes: 7, cpuSeconds: 2 },
+        { peakBytes: 5, cpuSeconds: 3 },
+        { peakBytes: 6, cpuSeconds: 9 },
+      ],
       calls: { openat: 20, close: 25 },
     });
     assert.deepEqual(
@@ -129,6 +136,7 @@ describe('the numbers of the benchmark', () => {
         entries: 10,
         bytes: 100,
         stowage_s: 3,
+        stowage_cpu_s: 3,
         registry_s: null,
         floor_s: 2,
         ratio_to_floor: 1.5,
