@@ -13,6 +13,7 @@ export interface Place {
   /** On a tmpfs; each run makes it anew. */
   readonly tree: string;
   readonly unpacker: string;
+  readonly fetch: Fetch;
 }
 
 export interface Outcome {
@@ -72,16 +73,16 @@ const packedTar = (compression: 'gzip' | 'zstd', runs: number): Contender => ({
   ),
 });
 
-const registry = (fetch: Fetch): Contender => ({
-  key: 'registry',
-  title: 'stowage from a registry',
-  runs: all,
-  takes: always,
-  root: ({ tree }) => `${tree}/image`,
-  run: timed((image, { tree }) => fetch(image, tree)),
-});
-
-const others: readonly Contender[] = [
+export const contenders: readonly Contender[] = [
+  { key: 'stowage', title: 'stowage', runs: all, takes: always, root: inTree, run: stowage },
+  {
+    key: 'registry',
+    title: 'stowage from a registry',
+    runs: all,
+    takes: always,
+    root: ({ tree }) => `${tree}/image`,
+    run: timed((image, { fetch, tree }) => fetch(image, tree)),
+  },
   {
     key: 'floor',
     title: 'floor',
@@ -133,13 +134,6 @@ const others: readonly Contender[] = [
       env: { HOME: tree },
     })),
   },
-];
-
-/** All of them; one fetches its images first, if there is something to fetch them with. */
-export const contendersWith = (fetch: Fetch | undefined): readonly Contender[] => [
-  { key: 'stowage', title: 'stowage', runs: all, takes: always, root: inTree, run: stowage },
-  ...(fetch === undefined ? [] : [registry(fetch)]),
-  ...others,
 ];
 
 /** Whether a contender of that many runs has one in this round, counted from 0; its runs are spread out. */

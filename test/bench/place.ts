@@ -5,13 +5,14 @@ import { reachable } from '../support/reachable.js';
 import { decompressors, runTimed, script } from './command.js';
 import type { Place } from './contenders.js';
 import type { BenchImage, BenchImages } from './image/bench-image.js';
+import { prepareRegistry } from './registry.js';
 
 const tarPath = (directory: string, image: BenchImage, index: number): string =>
   `${directory}/${image.layers.length}-${index}.tar`;
 
 /**
  * Prepares `scratch`, which everybody may enter: a tmpfs with the uncompressed layers and room for trees, and the
- * images where an ordinary user reaches them. All of it is gone with the mount namespace of this process.
+ * images where an ordinary user reaches them, also in a registry. All of it is gone with the mount namespace of this process.
  */
 export const preparePlace = async (
   scratch: string,
@@ -39,6 +40,7 @@ export const preparePlace = async (
     layout,
     tars: (image) => image.layers.map((_, index) => tarPath(tars, image, index)),
     tree: `${memory}/tree`,
+    fetch: await prepareRegistry(scratch, images, signal),
     unpacker: reachable(resolve('build/libexec/stowage-unpack')),
   };
 };

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chownSync, closeSync, existsSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { chownSync, closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { freePorts } from '../cluster/ports.js';
 import { waitFor } from '../cluster/wait.js';
 import { run } from '../support/oci-image.js';
@@ -73,6 +73,3 @@ export const prepareRegistry = async (
     env: { HOME: tree, XDG_CACHE_HOME: freshDirectory(store) },
   });
 };
-
-/** Whether this build has the command. */
-export const canFetch = (): boolean => existsSync('build/js/wrapper/stowage.js');

@@ -55,7 +55,8 @@ export const rowOf = ({ name, content, seconds, usage, calls }: Measured): Row =
   };
   return {
     case: name,
-    ...content,
+    entries: content.entries,
+    bytes: content.bytes,
     stowage_s: time('stowage'),
     stowage_cpu_s: rounded(median(usage.map(({ cpuSeconds }) => cpuSeconds)), 3),
     registry_s: time('registry'),

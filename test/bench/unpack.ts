@@ -1,12 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { progress } from '../demo/progress.js';
 import { runTimed } from './command.js';
-import { contendersWith, hasRun, type Contender, type Place } from './contenders.js';
+import { contenders, hasRun, type Place } from './contenders.js';
 import { benchImages, type BenchImage } from './image/bench-image.js';
 import { availableMemory, describeMachine } from './machine.js';
 import { preparePlace } from './place.js';
 import { printedTable, rowOf, type Measured } from './report.js';
-import { canFetch, prepareRegistry } from './registry.js';
 import { withUnpacker, type Usage } from './stowage-unpack.js';
 import { readSystemCalls, withSystemCalls, type SystemCalls } from './system-calls.js';
 import { checkComplete, freshDirectory } from './tree.js';
@@ -35,7 +34,6 @@ interface Samples {
 const runRound = async (
   round: number,
   rounds: number,
-  contenders: readonly Contender[],
   place: Place,
   samples: ReadonlyMap<BenchImage, Samples>,
   signal: AbortSignal,
@@ -71,7 +69,6 @@ const countCalls = async (
 };
 
 const measure = async (
-  contenders: readonly Contender[],
   place: Place,
   { rounds, scratch }: UnpackOptions,
   signal: AbortSignal,
@@ -81,7 +78,7 @@ const measure = async (
   );
   for (let round = 0; round < rounds; round++) {
     console.log(`Round ${round + 1} of ${rounds}`);
-    await runRound(round, rounds, contenders, place, samples, signal);
+    await runRound(round, rounds, place, samples, signal);
   }
   const measured: Measured[] = [];
   for (const [image, { seconds, usage }] of samples) {
@@ -93,7 +90,7 @@ const measure = async (
   return measured;
 };
 
-const explain = (contenders: readonly Contender[], rounds: number): string[] => {
+const explain = (rounds: number): string[] => {
   const fewer = contenders
     .filter(({ runs }) => runs < rounds)
     .map(({ title, runs }) => `${title} ${runs === 1 ? 'once' : `${runs} times`}`);
@@ -116,14 +113,10 @@ export const benchUnpack = async (options: UnpackOptions, signal: AbortSignal): 
     throw new Error(
       `no image is named "${options.only}"; there are ${made.images.map(({ name }) => name).join('; ')}`,
     );
-  const place = await progress('Uncompressed layers in memory', () =>
+  const place = await progress('Uncompressed layers in memory, and a registry', () =>
     preparePlace(options.scratch, images, signal),
   );
-  const fetch = canFetch()
-    ? await progress('A registry with the images', () => prepareRegistry(options.scratch, images, signal))
-    : undefined;
-  const contenders = contendersWith(fetch);
-  const measured = await measure(contenders, place, options, signal);
+  const measured = await measure(place, options, signal);
   const available = availableMemory();
   if (available >= zerosNeedBytes)
     measured.push(await progress('10 GiB of zeros in 10 MB', () => measureZeros(place, signal)));
@@ -133,6 +126,6 @@ export const benchUnpack = async (options: UnpackOptions, signal: AbortSignal): 
         `${(available / 1e9).toFixed(0)} GB are free.`,
     );
   const rows = measured.map(rowOf);
-  console.log(['', ...printedTable(rows), '', ...explain(contenders, options.rounds)].join('\n'));
+  console.log(['', ...printedTable(rows), '', ...explain(options.rounds)].join('\n'));
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(rows, null, 2)}\n`);
 };

@@ -114,9 +114,10 @@ describe('the numbers of the benchmark', () => {
   });
 
   it('makes a row of medians, ratios, and null for what was not measured', () => {
+    const image = { entries: 10, bytes: 100, directory: 'not for the row' };
     const row = rowOf({
       name: 'gzip, 1 layer',
-      content: { entries: 10, bytes: 100 },
+      content: image,
       seconds: new Map([
         ['stowage', [3, 2, 9]],
         ['floor', [2, 2, 2]],
