@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { type FileHandle, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -162,6 +162,133 @@ describe('BlobStore', () => {
     assert.match(error.message, /\/var\/lib\/stowage of this node has no space left/);
   });
 
+  describe('a blob that is expected', () => {
+    /** Yields the parts one by one, each when the test says so. */
+    const inParts = (parts: Uint8Array[]) => {
+      const steps: (() => void)[] = [];
+      const fetch: Fetch = async function* (signal) {
+        for (const part of parts) {
+          await new Promise<void>((resolve, reject) => {
+            steps.push(resolve);
+            signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+          });
+          yield part;
+        }
+      };
+      const step = async (): Promise<void> => {
+        while (steps.length === 0) await sleep(1);
+        steps.shift()?.();
+      };
+      return { fetch, step };
+    };
+    const expect = async (request = blob): Promise<() => Promise<void>> =>
+      (await store.expect([request])) ?? assert.fail('not expected');
+    const halves = [bytes.subarray(0, 5), bytes.subarray(5)];
+    const wrong = Buffer.alloc(bytes.length, 'x');
+
+    it('can be read while it grows, and never written', async () => {
+      const forget = await expect();
+      const file = await store.openGrowing(blob);
+      assert.equal((await file.stat()).size, 0);
+      assert.match(await readFile(`/proc/self/fdinfo/${file.fd}`, 'utf8'), /^flags:\t\d*0$/m);
+      await assert.rejects(file.write('x'), { code: 'EBADF' });
+      const { fetch, step } = inParts(halves);
+      const events: DownloadEvent[] = [];
+      const done = store.ensure(blob, fetch, caller(undefined, events));
+      await step();
+      while (events.length === 0) await sleep(1);
+      assert.ok((await readAll(file)).equals(halves[0] as Buffer));
+      assert.deepEqual(await files(), []);
+      await step();
+      await done;
+      assert.ok((await readAll(file)).equals(bytes));
+      await file.close();
+      await forget();
+      assert.deepEqual(await files(), [blob.digest.slice('sha256:'.length)]);
+    });
+
+    it('is the same file when the download begins anew, and is never cut', async () => {
+      const forget = await expect();
+      const file = await store.openGrowing(blob);
+      await assert.rejects(store.ensure(blob, sends(wrong), caller()), /wrong bytes/);
+      assert.ok((await readAll(file)).equals(wrong));
+      const { fetch, step } = inParts(halves);
+      const done = store.ensure(blob, fetch, caller());
+      await step();
+      await step();
+      assert.equal((await file.stat()).size, bytes.length);
+      await done;
+      assert.ok((await readAll(file)).equals(bytes));
+      await file.close();
+      await forget();
+    });
+
+    it('is not spoiled by a download that was given up and comes to its end late', async () => {
+      const forget = await expect();
+      const leaving = new AbortController();
+      let finish = (): void => undefined;
+      const stubborn: Fetch = async function* () {
+        await new Promise<void>((resolve) => (finish = resolve));
+        yield wrong;
+      };
+      const abandoned = store.ensure(blob, stubborn, caller(leaving.signal));
+      await sleep(10);
+      leaving.abort(new Error('left'));
+      await assert.rejects(abandoned, /left/);
+      const next = store.ensure(blob, sends(bytes), caller());
+      await sleep(10);
+      finish();
+      await next;
+      assert.ok((await store.read(blob.digest, 1000))?.equals(bytes));
+      await forget();
+    });
+
+    it('grows also when it came into the store from another origin meanwhile', async () => {
+      const forget = await expect();
+      const file = await store.openGrowing(blob);
+      await store.ensure({ ...blob, origin: 'there' }, sends(bytes), caller());
+      assert.equal((await file.stat()).size, 0);
+      assert.equal(await store.ensure(blob, () => assert.fail('fetched again'), caller()), 0);
+      assert.ok((await readAll(file)).equals(bytes));
+      await file.close();
+      await forget();
+    });
+
+    it('is not shown to callers of another origin', async () => {
+      const forget = await expect();
+      await assert.rejects(store.openGrowing({ ...blob, origin: 'there' }), { code: 'store-failing' });
+      await forget();
+      await assert.rejects(store.openGrowing(blob), { code: 'store-failing' });
+    });
+
+    it('needs no file when it is here, or is not what it should be', async () => {
+      await store.put(blob.digest, bytes);
+      assert.equal(await store.expect([blob]), undefined);
+      const other = { ...blob, digest: `sha256:${'f'.repeat(64)}` };
+      assert.equal(await store.expect([{ ...blob, size: 1 }, other]), undefined);
+      const forget = await expect(other);
+      const file = await store.openGrowing(blob);
+      assert.ok((await readAll(file)).equals(bytes));
+      await file.close();
+      await forget();
+    });
+
+    it('gets no file when there are a thousand others', async () => {
+      const many = (from: number) =>
+        Array.from({ length: 1024 }, (_, i) => ({
+          ...blob,
+          digest: `sha256:${String(from + i).padStart(64, '0')}`,
+        }));
+      const forget = await store.expect(many(0));
+      assert.ok(forget);
+      assert.equal(await store.expect([blob]), undefined);
+      await forget();
+      await (
+        await expect()
+      )();
+    });
+  });
+
   describe('downloadLayers', () => {
     const layers = Array.from({ length: 9 }, (_, i) => {
       const content = Buffer.alloc(10 + i, i);
@@ -213,6 +340,13 @@ describe('BlobStore', () => {
     });
   });
 });
+
+/** From the first byte to what is the last one now. */
+async function readAll(file: FileHandle): Promise<Buffer> {
+  const { size } = await file.stat();
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(size), 0, size, 0);
+  return buffer.subarray(0, bytesRead);
+}
 
 /** A download that never ends by itself. */
 function hangs(onAbort: () => void = () => undefined): Fetch {

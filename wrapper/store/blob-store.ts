@@ -1,11 +1,12 @@
 import { type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { closeSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { addon } from '../addon/addon.js';
 import { StowageError, systemErrorCode } from '../error.js';
 import { algorithms, isDigest, splitDigest } from '../image/digest.js';
-import { writeBlob } from './blob-writer.js';
+import { Draft } from './draft.js';
+import { Drafts, type Lease } from './drafts.js';
 import { storeError } from './error.js';
 import { SharedWork } from './shared-work.js';
 
@@ -27,8 +28,9 @@ export type Fetch = (signal: AbortSignal, onWait: (sentence: string) => void) =>
  * process alone, or by several that all share it; those may download the same blob at the same time.
  */
 export class BlobStore {
-  // By origin too, so that nobody can make others wait for a slow registry of their own choice.
+  // Both by keyOf.
   readonly #downloads = new SharedWork<DownloadEvent>();
+  readonly #drafts = new Drafts();
 
   private constructor(
     readonly directory: string,
@@ -94,7 +96,52 @@ export class BlobStore {
   /** Stores bytes that are in memory already. */
   async put(digest: string, bytes: Uint8Array): Promise<void> {
     if ((await this.sizeOf(digest)) !== undefined) return;
-    await this.#write({ digest, size: bytes.length }, [bytes], () => undefined);
+    await this.#guard(async () => {
+      const path = this.#path(digest);
+      const draft = Draft.open(dirname(path));
+      try {
+        await draft.fill(path, { digest, size: bytes.length }, [bytes], () => undefined);
+      } finally {
+        await draft.close();
+      }
+    });
+  }
+
+  /**
+   * Makes files for those blobs that are not here, so that openGrowing has something to give before `ensure`
+   * was called, and while it works. The caller calls what this returns when done. Undefined if nothing is
+   * missing, or if it cannot be: that is no failure, `ensure` alone does as well.
+   */
+  async expect(requests: readonly BlobRequest[]): Promise<(() => Promise<void>) | undefined> {
+    const missing = new Map<string, BlobRequest>();
+    for (const request of requests) {
+      const present = await this.sizeOf(request.digest);
+      if (present === undefined) missing.set(keyOf(request), request);
+      else if (present !== request.size) return undefined;
+    }
+    if (missing.size === 0 || !this.#drafts.hasRoomFor(missing.size)) return undefined;
+    const leases: Lease[] = [];
+    const release = async (): Promise<void> => {
+      await Promise.all(leases.map((lease) => lease.release()));
+    };
+    try {
+      for (const [key, { digest }] of missing)
+        leases.push(this.#drafts.take(key, dirname(this.#path(digest))));
+      return release;
+    } catch {
+      // Short of descriptors or inodes. The download says so if it is short of them too.
+      await release();
+      return undefined;
+    }
+  }
+
+  /**
+   * A blob that is here or is expected, open for reading. It may still be shorter than it will be, and nothing
+   * in it is verified. The caller closes it.
+   */
+  async openGrowing(request: BlobRequest): Promise<FileHandle> {
+    const draft = this.#drafts.find(keyOf(request));
+    return draft ? this.#guard(() => draft.openForReading()) : this.open(request.digest);
   }
 
   /**
@@ -106,33 +153,48 @@ export class BlobStore {
     fetch: Fetch,
     caller: { signal: AbortSignal; onEvent: (event: DownloadEvent) => void },
   ): Promise<number> {
-    const { digest, size, origin } = request;
+    const { digest, size } = request;
+    const key = keyOf(request);
     const present = await this.sizeOf(digest);
-    if (present !== undefined) {
-      if (present === size) return 0;
+    if (present !== undefined && present !== size) {
       throw new StowageError(
         'content-mismatch',
-        `the manifest promises ${size} bytes for ${digest}, which has ${present}; ask whoever built the image to push it again`,
+        `the manifest promises ${size} bytes for ${digest}, which has ${present}; ask whoever built the image to build it again`,
       );
     }
+    // If another origin was faster, those who read this one's draft wait for its bytes all the same.
+    if (present !== undefined && !this.#drafts.find(key)) return 0;
+    const source = present === undefined ? fetch : () => this.#readAgain(digest);
     await this.#downloads.run(
-      `${origin} ${digest} ${size}`,
-      async (signal, emit) => {
-        const bytes = fetch(signal, (waiting) => emit({ waiting }));
-        await this.#write(request, bytes, (doneBytes) => emit({ doneBytes }));
-      },
+      key,
+      (signal, emit) =>
+        this.#guard(async () => {
+          const { draft, release } = this.#drafts.take(key, dirname(this.#path(digest)));
+          try {
+            const bytes = source(signal, (waiting) => emit({ waiting }));
+            await draft.fill(this.#path(digest), request, bytes, (doneBytes) => emit({ doneBytes }));
+          } finally {
+            await release();
+          }
+        }),
       caller,
     );
-    return size;
+    return present === undefined ? size : 0;
   }
 
-  async #write(
-    blob: { digest: string; size: number },
-    bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-    onProgress: (doneBytes: number) => void,
-  ): Promise<void> {
+  async *#readAgain(digest: string): AsyncGenerator<Uint8Array> {
+    const file = await this.open(digest);
     try {
-      await writeBlob(this.#path(blob.digest), blob, bytes, onProgress);
+      yield* file.createReadStream({ autoClose: false }) as AsyncIterable<Uint8Array>;
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Does something with the store's files, and says it in words if the system refuses. */
+  async #guard<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
     } catch (error) {
       if (systemErrorCode(error) === undefined || error instanceof StowageError) throw error;
       throw storeError(this.directory, error);
@@ -143,6 +205,11 @@ export class BlobStore {
     const { algorithm, hex } = splitDigest(digest);
     return join(this.directory, 'blobs', algorithm, hex);
   }
+}
+
+/** By origin too, so that nobody can make others wait for a slow registry of their own choice. */
+function keyOf({ origin, digest, size }: BlobRequest): string {
+  return `${origin} ${digest} ${size}`;
 }
 
 /** Makes the directory of one algorithm, proves that it can hold blobs and, if alone, removes what is none. */

@@ -1,0 +1,55 @@
+import { close } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { promisify } from 'node:util';
+
+import { addon } from '../addon/addon.js';
+import { writeBlob } from './blob-writer.js';
+
+const closeDescriptor = promisify(close);
+
+/**
+ * The file of a blob before it is complete. It has no name until then: whatever happens, nothing is left over.
+ * It may be read while it grows, by who verifies what is read.
+ */
+export class Draft {
+  #complete = false;
+  #lastAttempt: Promise<void> = Promise.resolve();
+
+  private constructor(private readonly fd: number) {}
+
+  /** In the directory where the blob will be published. The system's error if there is no room for a file. */
+  static open(directory: string): Draft {
+    return new Draft(addon.openTemporary(directory));
+  }
+
+  /**
+   * Writes the blob from its first byte and publishes it as `path`; see writeBlob. Nothing is done if that was
+   * done already. An attempt waits for the end of the one before: two writers could each spoil what the other
+   * has verified. The file is never cut, as readers may be further than the writer who begins anew.
+   */
+  async fill(
+    path: string,
+    expected: { digest: string; size: number },
+    bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    onProgress: (doneBytes: number) => void,
+  ): Promise<void> {
+    const before = this.#lastAttempt;
+    const attempt = (async () => {
+      await before;
+      if (this.#complete) return;
+      await writeBlob(this.fd, path, expected, bytes, onProgress);
+      this.#complete = true;
+    })();
+    this.#lastAttempt = attempt.catch(() => undefined);
+    await attempt;
+  }
+
+  /** Another descriptor of the file, for reading only. The caller closes it. */
+  openForReading(): Promise<FileHandle> {
+    return open(`/proc/self/fd/${this.fd}`, 'r');
+  }
+
+  async close(): Promise<void> {
+    await closeDescriptor(this.fd);
+  }
+}

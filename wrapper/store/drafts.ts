@@ -1,0 +1,37 @@
+import { Draft } from './draft.js';
+
+/** So that nobody's images of many layers take all the descriptors that a process may have. */
+const most = 1024;
+
+/** A draft in use; whoever took it releases it once. */
+export interface Lease {
+  draft: Draft;
+  release: () => Promise<void>;
+}
+
+/** The drafts of all blobs that are being written, or will be. Each is closed when the last user has gone. */
+export class Drafts {
+  readonly #open = new Map<string, { draft: Draft; users: number }>();
+
+  /** The draft under `key`, made if there is none. Throws the system's error. */
+  take(key: string, directory: string): Lease {
+    const entry = this.#open.get(key) ?? { draft: Draft.open(directory), users: 0 };
+    this.#open.set(key, entry);
+    entry.users++;
+    const release = async (): Promise<void> => {
+      if (--entry.users > 0) return;
+      this.#open.delete(key);
+      await entry.draft.close();
+    };
+    return { draft: entry.draft, release };
+  }
+
+  find(key: string): Draft | undefined {
+    return this.#open.get(key)?.draft;
+  }
+
+  /** Whether there is room for so many that are not needed but of use. */
+  hasRoomFor(count: number): boolean {
+    return this.#open.size + count <= most;
+  }
+}
