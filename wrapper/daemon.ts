@@ -6,8 +6,8 @@ import { ApiSocket } from './rpc/api-socket.js';
 import { BlobSocket } from './rpc/blob-socket.js';
 import { HealthService } from './rpc/health-service.js';
 import { ImageService } from './rpc/image-service.js';
-import type { Workshop } from './rpc/prepare.js';
 import { Tickets } from './rpc/tickets.js';
+import type { TicketedBlobs, Workshop } from './rpc/workshop.js';
 import { BlobStore } from './store/blob-store.js';
 import { Resolutions } from './store/resolutions.js';
 import type { Log } from './telemetry/log.js';
@@ -29,7 +29,7 @@ export class Daemon {
   /** Throws `start-refused` if the store or a socket cannot be had. */
   static async start(config: Config, log: Log): Promise<Daemon> {
     const store = await BlobStore.open(config.store.directory);
-    const tickets = new Tickets();
+    const tickets = new Tickets<TicketedBlobs>();
     const registry = new RegistryClient({ limits: config.download, registries: config.registries });
     const workshop: Workshop = {
       config,

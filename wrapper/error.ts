@@ -5,6 +5,7 @@
 export type ErrorCode =
   | 'reference-malformed'
   | 'request-invalid'
+  | 'client-silent'
   | 'protocol-mismatch'
   | 'caller-denied'
   | 'image-not-found'

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 
 import { parseConfigFile } from '../../wrapper/config/load.js';
 import type { Image } from '../../wrapper/image/image.js';
-import { parseReference } from '../../wrapper/image/reference.js';
 import { cleanInsideRoot, isCleanAbsolute } from '../../wrapper/plan/host-path.js';
 import { type HostDirectories, planMounts } from '../../wrapper/plan/mounts.js';
 import { planContainer } from '../../wrapper/plan/plan.js';
@@ -85,7 +84,7 @@ describe('planContainer', () => {
   });
   const plan = (environment: string[], workingDirectory?: string) =>
     planContainer(
-      parseReference('ubuntu:1'),
+      'docker.io/library/ubuntu:1',
       image(environment, workingDirectory),
       nothing,
       new Uint8Array(),

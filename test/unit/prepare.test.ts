@@ -1,110 +1,43 @@
 import assert from 'node:assert/strict';
 import { existsSync, statSync } from 'node:fs';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { Client, credentials, type ServiceError, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 
-import { parseConfigFile } from '../../wrapper/config/load.js';
-import { Daemon } from '../../wrapper/daemon.js';
-import {
-  healthService,
-  imageService,
-  type PrepareResponseMessage,
-  ServingStatus,
-} from '../../wrapper/rpc/definitions.js';
-import { logTo } from '../../wrapper/telemetry/log.js';
-import { FaultRegistry, sha256 } from '../support/fault-registry.js';
+import { protocol } from '../../wrapper/package-root.js';
+import { healthService, ServingStatus } from '../../wrapper/rpc/definitions.js';
+import { type FaultRegistry, sha256 } from '../support/fault-registry.js';
+import { failure, type Request, TestDaemon } from '../support/test-daemon.js';
 
 const layers = [Buffer.alloc(100_000, 'a'), Buffer.alloc(50_000, 'b')];
-const client = { protocol: 1, software: 'test' };
 const ownUid = process.getuid?.() ?? -1;
 
 describe('stowaged', () => {
+  let daemon: TestDaemon;
   let directory: string;
   let registry: FaultRegistry;
-  let daemon: Daemon;
-  let grpc: Client;
-  let stopped: boolean;
   let log: Record<string, unknown>[];
-
-  const start = async (mode = 'service'): Promise<void> => {
-    const config = parseConfigFile(
-      `mode = "${mode}"
-       [listen]
-       socket = "${directory}/api.sock"
-       blob_socket = "${directory}/blobs.sock"
-       [store]
-       directory = "${directory}/store"
-       [registries."${registry.host}"]
-       http = true`,
-      'test',
-    );
-    daemon = await Daemon.start(
-      config,
-      logTo((line) => log.push(JSON.parse(line) as Record<string, unknown>)),
-    );
-    stopped = false;
-    grpc = new Client(`unix:${directory}/api.sock`, credentials.createInsecure());
-  };
-  const stop = async (): Promise<void> => {
-    grpc.close();
-    if (!stopped) await daemon.stop();
-    stopped = true;
-  };
-  const call = (request: object) => {
-    const { path, requestSerialize, responseDeserialize } = imageService.prepare;
-    return grpc.makeServerStreamRequest(path, requestSerialize, responseDeserialize, {
-      client,
-      reference: `${registry.host}/team/app:1`,
-      ...request,
-    });
-  };
-  const prepare = async (request: object = {}): Promise<PrepareResponseMessage[]> => {
-    const events: PrepareResponseMessage[] = [];
-    for await (const event of call(request)) events.push(event as PrepareResponseMessage);
-    return events;
-  };
-  const plan = async (request: object = {}) =>
-    (await prepare(request)).at(-1)?.plan ?? assert.fail('no plan');
-  const failure = (code: status, stowageCode: string, reason: RegExp) => (error: ServiceError) => {
-    assert.equal(error.code, code, error.message);
-    assert.deepEqual(error.metadata.get('stowage-code'), [stowageCode]);
-    assert.match(error.details, reason);
-    return true;
-  };
-  /** What the blob socket answers: 0 for descriptors, 1 for a refusal, undefined for nothing. */
-  const redeem = (ticket: Uint8Array): Promise<number | undefined> =>
-    new Promise((resolve) => {
-      const socket = connect(`${directory}/blobs.sock`, () => socket.write(ticket));
-      socket.once('data', (answer) => resolve(answer[0]));
-      socket.once('close', () => resolve(undefined));
-      socket.once('error', () => resolve(undefined));
-    });
+  const prepare = (request?: Request) => daemon.prepare(request);
+  const plan = (request?: Request) => daemon.plan(request);
+  const redeem = (ticket: Uint8Array) => daemon.redeem(ticket);
   const running = async (): Promise<void> => {
     while (registry.count(/blobs/) === 0) await sleep(5);
   };
 
   beforeEach(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'stowaged-'));
-    registry = await FaultRegistry.start();
+    daemon = await TestDaemon.start();
+    ({ directory, registry, log } = daemon);
     registry.addImage('team/app', '1', { layers, config: { Env: ['A=b'], WorkingDir: '/w' } });
-    log = [];
-    await start();
   });
-  afterEach(async () => {
-    await stop();
-    await registry.stop();
-    await rm(directory, { recursive: true });
-  });
+  afterEach(() => daemon.end());
 
   it('answers with welcome, progress and one plan', async () => {
     const events = await prepare({ homeDirectory: '/home/a' });
-    assert.equal(events[0]?.welcome?.protocol, 1);
-    assert.ok(events.slice(1, -1).every((event) => event.progress));
+    assert.equal(events[0]?.welcome?.protocol, protocol);
+    assert.ok(events.slice(1, -1).every((event) => event.progress ?? event.layers));
     const answer = events.at(-1)?.plan;
     assert.equal(answer?.canonicalReference, `${registry.host}/team/app:1`);
     assert.deepEqual(
@@ -170,18 +103,18 @@ describe('stowaged', () => {
 
   it('downloads nothing when the caller has the tree already', async () => {
     const { imageDigest } = await plan({ unpackedDigests: [registry.addImage('team/app', '1', { layers })] });
-    const answer = await plan({ unpackedDigests: [imageDigest] });
+    const answer = await plan({ unpackedDigests: [imageDigest ?? ''] });
     assert.equal(answer.blobTicket?.length ?? 0, 0);
     assert.equal(registry.count(new RegExp(sha256(layers[0] as Buffer))), 0);
   });
 
   it('names both sides when they do not fit', async () => {
     await assert.rejects(
-      prepare({ client: { protocol: 2, software: 'stowage-enter 9.9' } }),
+      prepare({ client: { protocol: protocol + 1, software: 'stowage-enter 9.9' } }),
       failure(
         status.FAILED_PRECONDITION,
         'protocol-mismatch',
-        /stowage-enter 9\.9 speaks protocol 2, stowaged .* speaks 1/,
+        new RegExp(`stowage-enter 9\\.9 speaks protocol ${protocol + 1}, stowaged .* speaks ${protocol};`),
       ),
     );
   });
@@ -211,13 +144,14 @@ describe('stowaged', () => {
     await plan();
   });
 
-  for (const [what, request] of [
+  const refused: [string, Request][] = [
     ['a relative directory', { workingDirectory: 'x' }],
     ['a directory that climbs', { homeDirectory: '/home/../root' }],
     ['the host root', { hostDirectories: ['/'] }],
     ['65 directories', { hostDirectories: Array(65).fill('/a') }],
     ['a digest that is none', { unpackedDigests: ['sha256:../../x'] }],
-  ] as const) {
+  ];
+  for (const [what, request] of refused) {
     it(`refuses ${what}`, async () => {
       await assert.rejects(prepare(request), failure(status.INVALID_ARGUMENT, 'request-invalid', /./));
     });
@@ -227,12 +161,14 @@ describe('stowaged', () => {
     await assert.rejects(prepare({ reference: 'x'.repeat(5 * 1024 * 1024) }), {
       code: status.RESOURCE_EXHAUSTED,
     });
+    while (log.length === 0) await sleep(5);
+    assert.equal(log[0]?.event, 'cancelled');
     await plan();
   });
 
   it('stops the download when the caller goes away', async () => {
     registry.inject(/blobs/, { kind: 'trickle', bytesPerSecond: 2000 }, 10);
-    const stream = call({});
+    const stream = daemon.call();
     stream.on('error', () => undefined);
     stream.resume();
     await running();
@@ -256,8 +192,12 @@ describe('stowaged', () => {
     const { path, requestSerialize, responseDeserialize } = healthService.check;
     const check = (service: string) =>
       new Promise((resolve, reject) => {
-        grpc.makeUnaryRequest(path, requestSerialize, responseDeserialize, { service }, (error, answer) =>
-          error ? reject(error) : resolve(answer?.status),
+        daemon.grpc.makeUnaryRequest(
+          path,
+          requestSerialize,
+          responseDeserialize,
+          { service },
+          (error, answer) => (error ? reject(error) : resolve(answer?.status)),
         );
       });
     assert.equal(await check(''), ServingStatus.SERVING);
@@ -271,8 +211,7 @@ describe('stowaged', () => {
     const outcome = assert.rejects(prepare(), failure(status.UNAVAILABLE, 'daemon-stopping', /try again/));
     await running();
     const began = performance.now();
-    await daemon.stop();
-    stopped = true;
+    await daemon.stopDaemon();
     assert.ok(performance.now() - began < 5000);
     await outcome;
     assert.ok(!existsSync(`${directory}/api.sock`) && !existsSync(`${directory}/blobs.sock`));
@@ -280,15 +219,15 @@ describe('stowaged', () => {
 
   it('starts again where another was, and finds its blobs', async () => {
     await plan();
-    await stop();
-    await start();
+    await daemon.stopDaemon();
+    await daemon.startDaemon();
     await plan();
     assert.equal(registry.count(new RegExp(sha256(layers[0] as Buffer))), 1);
   });
 
   it('keeps the sockets of a single user to that user', async () => {
-    await stop();
-    await start('single-user');
+    await daemon.stopDaemon();
+    await daemon.startDaemon('mode = "single-user"');
     for (const socket of ['api.sock', 'blobs.sock'])
       assert.equal(statSync(join(directory, socket)).mode & 0o777, 0o600);
     await plan();

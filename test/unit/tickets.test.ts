@@ -4,7 +4,7 @@ import { ticketBytes, Tickets } from '../../wrapper/rpc/tickets.js';
 
 describe('Tickets', () => {
   let now = 0;
-  let tickets: Tickets;
+  let tickets: Tickets<string[]>;
   beforeEach(() => {
     now = 0;
     tickets = new Tickets(() => now);

@@ -11,7 +11,8 @@ export interface Config {
   resolve: { ttlMs: number };
   download: HttpLimits & RetryLimits & { parallelLayers: number };
   /** What one unpacking of an image may use. */
-  budget: { maxBytes: number; maxInodes: number };
+  budget: { maxBytes: number; maxInodes: number; maxSeconds: number; maxDepth: number };
+  image: { squashfs: 'unpack' | 'mount' };
   registries: Record<string, { http?: boolean }>;
   /** Host directories and files that every container of this site shows. */
   mounts: SiteMount[];

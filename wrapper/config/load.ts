@@ -108,7 +108,13 @@ function fromFile(file: ConfigFile): Config {
       firstPauseMs: 500,
       longestPauseMs: download.longest_pause_seconds * 1000,
     },
-    budget: { maxBytes: budget.max_bytes, maxInodes: budget.max_inodes },
+    budget: {
+      maxBytes: budget.max_bytes,
+      maxInodes: budget.max_inodes,
+      maxSeconds: budget.max_seconds,
+      maxDepth: budget.max_depth,
+    },
+    image: { ...file.image },
     registries: Object.fromEntries(
       Object.entries(file.registries).map(([name, value]) => [name.toLowerCase(), { ...value }]),
     ),

@@ -36,6 +36,11 @@ export const configSchema = closed({
   budget: section({
     max_bytes: whole(1, Number.MAX_SAFE_INTEGER, 64 * 1024 ** 3),
     max_inodes: whole(1, Number.MAX_SAFE_INTEGER, 4_000_000),
+    max_seconds: whole(1, 604_800, 3600),
+    max_depth: whole(1, 4096, 256),
+  }),
+  image: section({
+    squashfs: { type: 'string', enum: ['unpack', 'mount'], default: 'unpack' },
   }),
   registries: {
     type: 'object',
@@ -80,7 +85,8 @@ export interface ConfigFile {
     retries: number;
     longest_pause_seconds: number;
   };
-  budget: { max_bytes: number; max_inodes: number };
+  budget: { max_bytes: number; max_inodes: number; max_seconds: number; max_depth: number };
+  image: { squashfs: 'unpack' | 'mount' };
   registries: Record<string, { http?: boolean }>;
   mounts: { source: string; target?: string; read_only: boolean; optional: boolean }[];
 }

@@ -1,5 +1,4 @@
 import type { Image } from '../image/image.js';
-import type { Reference } from '../image/reference.js';
 
 export interface EnvironmentPlan {
   unset: string[];
@@ -29,20 +28,24 @@ const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 /** What tells a rank which rank it is must come from Slurm, whatever an image was built with. */
 const jobOwn = /^(?:SLURM|SLURMD|PMI|PMIX|STOWAGE)_/;
 
-/** How the job's environment changes on the way in: what the image sets wins over what the job has. */
-export function planEnvironment(image: Image, reference: Reference): EnvironmentPlan {
+/**
+ * How the job's environment changes on the way in: what the image sets wins over what the job has. `name` is
+ * what the image is called in full.
+ */
+export function planEnvironment(image: Image, name: string): EnvironmentPlan {
   const set = new Map([['PATH', defaultPath]]);
   for (const entry of image.config.environment) {
     const equals = entry.indexOf('=');
-    const name = entry.slice(0, Math.max(equals, 0));
+    const variable = entry.slice(0, Math.max(equals, 0));
     // Without "=" there is no value to set, and a NUL cannot be handed to execve.
-    if (name === '' || entry.includes('\0') || jobOwn.test(name)) continue;
-    set.set(name, entry.slice(equals + 1));
+    if (variable === '' || entry.includes('\0') || jobOwn.test(variable)) continue;
+    set.set(variable, entry.slice(equals + 1));
   }
-  set.set('STOWAGE_IMAGE', reference.canonical);
-  set.set('STOWAGE_IMAGE_DIGEST', image.digest);
+  set.set('STOWAGE_IMAGE', name);
+  // A step in an image without a digest must not show that of the step around it.
+  if (image.digest !== '') set.set('STOWAGE_IMAGE_DIGEST', image.digest);
   return {
-    unset: hostOnly.filter((name) => !set.has(name)),
-    set: [...set].map(([name, value]) => ({ name, value })),
+    unset: [...hostOnly, 'STOWAGE_IMAGE_DIGEST'].filter((variable) => !set.has(variable)),
+    set: [...set].map(([variable, value]) => ({ name: variable, value })),
   };
 }

@@ -1,7 +1,6 @@
 import type { Config } from '../config/config.js';
 import { describePlatform } from '../image/platform.js';
 import type { Image } from '../image/image.js';
-import type { Reference } from '../image/reference.js';
 import { planEnvironment } from './environment.js';
 import { cleanInsideRoot } from './host-path.js';
 import { type HostDirectories, type Mount, planMounts } from './mounts.js';
@@ -10,7 +9,7 @@ import { type HostDirectories, type Mount, planMounts } from './mounts.js';
 export interface ContainerPlan {
   canonicalReference: string;
   imageDigest: string;
-  layers: { digest: string; diffId: string; mediaType: string; sizeBytes: number }[];
+  layers: PlannedLayer[];
   blobTicket: Uint8Array;
   blobSocket: string;
   config: {
@@ -24,27 +23,38 @@ export interface ContainerPlan {
   unsetEnvironment: string[];
   environment: { name: string; value: string }[];
   workingDirectory: string;
-  budget: { maxBytes: number; maxInodes: number };
+  budget: Config['budget'];
+  mountSquashfs: boolean;
 }
 
-/** Pure: what the container of one step looks like. An empty ticket means that there is nothing to fetch. */
+export interface PlannedLayer {
+  digest: string;
+  diffId: string;
+  mediaType: string;
+  sizeBytes: number;
+  member: string;
+}
+
+export function planLayers(image: Image): PlannedLayer[] {
+  return image.layers.map(({ size, ...layer }) => ({ ...layer, sizeBytes: size }));
+}
+
+/**
+ * Pure: what the container of one step looks like. `name` is what the image is called in full. An empty ticket
+ * means that there is nothing to fetch.
+ */
 export function planContainer(
-  reference: Reference,
+  name: string,
   image: Image,
   host: HostDirectories,
   blobTicket: Uint8Array,
   config: Config,
 ): ContainerPlan {
-  const environment = planEnvironment(image, reference);
+  const environment = planEnvironment(image, name);
   return {
-    canonicalReference: reference.canonical,
+    canonicalReference: name,
     imageDigest: image.digest,
-    layers: image.layers.map(({ digest, diffId, mediaType, size }) => ({
-      digest,
-      diffId,
-      mediaType,
-      sizeBytes: size,
-    })),
+    layers: planLayers(image),
     blobTicket,
     blobSocket: config.listen.blobSocket,
     config: {
@@ -59,5 +69,6 @@ export function planContainer(
     environment: environment.set,
     workingDirectory: cleanInsideRoot(image.config.workingDirectory.replaceAll('\0', '')),
     budget: config.budget,
+    mountSquashfs: config.image.squashfs === 'mount',
   };
 }

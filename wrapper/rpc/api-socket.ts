@@ -2,6 +2,7 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Server as NetServer } from 'node:net';
 
 import { reasonOf } from '../error.js';
+import { largestDocumentBytes } from '../image/json-document.js';
 import type { Log } from '../telemetry/log.js';
 import { Connections } from './connections.js';
 import { healthService, imageService } from './definitions.js';
@@ -10,7 +11,8 @@ import type { ImageService } from './image-service.js';
 import { labelSocket, peerOf } from './peer.js';
 import { listenAt } from './unix-socket.js';
 
-const largestMessageBytes = 4 * 1024 * 1024;
+/** A document of a local image, and what is said about it. */
+const largestMessageBytes = largestDocumentBytes + 64 * 1024;
 const mostConnectionsPerUser = 256;
 const mostConnections = 1024;
 const longestIdleMs = 60_000;

@@ -9,12 +9,13 @@ import { Connections } from './connections.js';
 import { descriptorOf, peerOf } from './peer.js';
 import { ticketBytes, type Tickets } from './tickets.js';
 import { listenAt } from './unix-socket.js';
+import type { TicketedBlobs } from './workshop.js';
 
 const granted = 0;
 const refused = Buffer.of(1);
 const patienceMs = 10_000;
 
-/** Where tickets are turned into descriptors. ContainerPlan.blob_ticket describes the exchange. */
+/** Where tickets become descriptors, for reading only. ContainerPlan.blob_ticket describes the exchange. */
 export class BlobSocket {
   private constructor(
     private readonly listener: Server,
@@ -24,7 +25,7 @@ export class BlobSocket {
   static async open(
     path: string,
     mode: number,
-    tickets: Tickets,
+    tickets: Tickets<TicketedBlobs>,
     store: BlobStore,
     log: Log,
   ): Promise<BlobSocket> {
@@ -73,19 +74,19 @@ function receiveTicket(socket: Socket, onTicket: (ticket: Buffer) => void): void
   socket.on('data', onData);
 }
 
-async function serve(
-  socket: Socket,
-  digests: readonly string[] | undefined,
-  store: BlobStore,
-): Promise<void> {
-  if (!digests) {
+async function serve(socket: Socket, ticketed: TicketedBlobs | undefined, store: BlobStore): Promise<void> {
+  if (!ticketed) {
     socket.end(refused);
     return;
   }
   const files = new Map<string, FileHandle>();
   try {
-    for (const digest of digests) if (!files.has(digest)) files.set(digest, await store.open(digest));
-    const fds = digests.map((digest) => (files.get(digest) as FileHandle).fd);
+    const { blobs, growing } = ticketed;
+    for (const blob of blobs) {
+      if (files.has(blob.digest)) continue;
+      files.set(blob.digest, await (growing ? store.openGrowing(blob) : store.open(blob.digest)));
+    }
+    const fds = blobs.map(({ digest }) => (files.get(digest) as FileHandle).fd);
     addon.sendDescriptors(descriptorOf(socket), granted, fds);
     socket.end();
   } finally {

@@ -12,6 +12,7 @@ export type HealthCheckResponseMessage = grpc.health.v1.HealthCheckResponse.$Pro
 export type ServingStatus = grpc.health.v1.HealthCheckResponse.ServingStatus;
 export const ServingStatus = health.HealthCheckResponse.ServingStatus;
 export const ProgressPhase = v1.Progress.Phase;
+export const LocalFormat = v1.LocalImage.Format;
 
 /** What protobufjs generates for a message, as far as gRPC needs it. */
 interface Codec<Properties, Message> {
@@ -23,11 +24,11 @@ function method<RequestProperties, Request, ResponseProperties, Response>(
   path: string,
   request: Codec<RequestProperties, Request>,
   response: Codec<ResponseProperties, Response>,
-  responseStream: boolean,
+  { requestStream = false, responseStream = false } = {},
 ): MethodDefinition<RequestProperties, Response> {
   return {
     path,
-    requestStream: false,
+    requestStream,
     responseStream,
     requestSerialize: (message) => Buffer.from(request.encode(message).finish()),
     requestDeserialize: (bytes) => request.decode(bytes) as unknown as RequestProperties,
@@ -40,11 +41,16 @@ function method<RequestProperties, Request, ResponseProperties, Response>(
 export const imageServiceName = 'stowage.v1.ImageService';
 
 export const imageService = {
-  prepare: method(`/${imageServiceName}/Prepare`, v1.PrepareRequest, v1.PrepareResponse, true),
-  getVersion: method(`/${imageServiceName}/GetVersion`, v1.GetVersionRequest, v1.GetVersionResponse, false),
+  prepare: method(`/${imageServiceName}/Prepare`, v1.PrepareRequest, v1.PrepareResponse, {
+    requestStream: true,
+    responseStream: true,
+  }),
+  getVersion: method(`/${imageServiceName}/GetVersion`, v1.GetVersionRequest, v1.GetVersionResponse),
 } satisfies ServiceDefinition;
 
 export const healthService = {
-  check: method('/grpc.health.v1.Health/Check', health.HealthCheckRequest, health.HealthCheckResponse, false),
-  watch: method('/grpc.health.v1.Health/Watch', health.HealthCheckRequest, health.HealthCheckResponse, true),
+  check: method('/grpc.health.v1.Health/Check', health.HealthCheckRequest, health.HealthCheckResponse),
+  watch: method('/grpc.health.v1.Health/Watch', health.HealthCheckRequest, health.HealthCheckResponse, {
+    responseStream: true,
+  }),
 } satisfies ServiceDefinition;

@@ -1,4 +1,4 @@
-import type { sendUnaryData, ServerUnaryCall, ServerWritableStream } from '@grpc/grpc-js';
+import type { sendUnaryData, ServerDuplexStream, ServerUnaryCall } from '@grpc/grpc-js';
 
 import { StowageError } from '../error.js';
 import { withoutCredentials } from '../image/quote.js';
@@ -9,13 +9,20 @@ import type {
   PrepareRequestMessage,
   PrepareResponseMessage,
 } from './definitions.js';
+import { Conversation } from './conversation.js';
 import { peerFromLabel } from './peer.js';
-import { prepare, type Request, type Workshop } from './prepare.js';
+import { prepare } from './prepare.js';
 import { ProgressReporter } from './progress.js';
 import { checkRequest, thisSide } from './request.js';
 import { asStowageError, statusOf } from './status.js';
+import type { Request, Workshop } from './workshop.js';
 
-type PrepareCall = ServerWritableStream<PrepareRequestMessage, PrepareResponseMessage>;
+type PrepareCall = ServerDuplexStream<PrepareRequestMessage, PrepareResponseMessage>;
+
+/** How long a client may take to send what it is asked for. */
+const clientPatienceMs = 30_000;
+/** How long it may take until it is known that a client which stopped talking has gone. */
+const leavingMs = 100;
 
 /** Between gRPC and the functions that do the work: translates, times, logs. */
 export class ImageService {
@@ -46,35 +53,54 @@ export class ImageService {
     const controller = new AbortController();
     const progress = new ProgressReporter((event) => void call.write({ progress: event }));
     const began = performance.now();
+    const { signal } = controller;
+    const conversation = new Conversation({
+      patienceMs: clientPatienceMs,
+      signal,
+      ask: (documentWanted) => void call.write({ documentWanted }),
+      breakOff: (reason) => controller.abort(reason),
+    });
     const request: Request = {
       callerUid: -1,
-      signal: controller.signal,
+      signal,
+      files: conversation,
       progress,
+      onLayers: (layers) => void call.write({ layers }),
       stopwatch: new Stopwatch(),
       notes: {},
     };
     this.#running.add(controller);
     call.on('cancelled', () => controller.abort(new Cancelled()));
+    call.on('data', (message: PrepareRequestMessage) => conversation.receive(message));
+    // Of a caller who goes away the end is seen first.
+    call.on('end', () => setTimeout(() => conversation.end(), leavingMs));
+    let said: PrepareRequestMessage | undefined;
     let failure: unknown;
     try {
       request.callerUid = peerFromLabel(call.getPeer()).uid;
       call.write({ welcome: thisSide });
-      const plan = await prepare(this.workshop, checkRequest(call.request), request);
+      said = await conversation.request();
+      const plan = await prepare(this.workshop, checkRequest(said), request);
       call.write({ plan });
       call.end();
     } catch (error) {
       // Once aborted, whatever broke off broke off for that reason.
-      failure = controller.signal.aborted ? controller.signal.reason : error;
+      failure = signal.aborted ? signal.reason : error;
       if (!(failure instanceof Cancelled)) call.emit('error', statusOf(naming(request.notes.image, failure)));
     } finally {
       progress.close();
       this.#running.delete(controller);
-      this.#report(call, request, performance.now() - began, failure);
+      this.#report(said, request, performance.now() - began, failure);
     }
   }
 
-  #report(call: PrepareCall, request: Request, totalMs: number, failure: unknown): void {
-    const { job, reference } = call.request;
+  #report(
+    said: PrepareRequestMessage | undefined,
+    request: Request,
+    totalMs: number,
+    failure: unknown,
+  ): void {
+    const { job, reference = '' } = said ?? {};
     const common = {
       job: job?.jobId ?? 0,
       step: stepName(job?.stepId ?? 0),

@@ -1,50 +1,24 @@
-import type { Config } from '../config/config.js';
 import { type ErrorCode, StowageError } from '../error.js';
 import { type Image, readImage } from '../image/image.js';
 import { largestDocumentBytes } from '../image/json-document.js';
 import type { Descriptor } from '../image/manifest.js';
 import { indexTypes, manifestTypes } from '../image/media-types.js';
-import type { NodePlatform } from '../image/platform.js';
-import { parseReference, type Reference } from '../image/reference.js';
-import { type ContainerPlan, planContainer } from '../plan/plan.js';
+import type { Reference } from '../image/reference.js';
+import { parseSource } from '../image/source.js';
+import { type ContainerPlan, planContainer, planLayers } from '../plan/plan.js';
 import { admitCaller } from '../policy/caller.js';
+import { refuseTooLarge } from '../policy/size.js';
 import type { RegistryClient, Waiting } from '../registry/client.js';
-import type { BlobStore, Fetch } from '../store/blob-store.js';
-import { downloadLayers, type LayerProgress } from '../store/download-layers.js';
-import type { Asker, Resolution, Resolutions } from '../store/resolutions.js';
-import type { Stopwatch } from '../telemetry/stopwatch.js';
-import type { PrepareInput } from './request.js';
-import type { Tickets } from './tickets.js';
+import type { BlobRequest, Fetch } from '../store/blob-store.js';
+import { downloadLayers } from '../store/download-layers.js';
+import type { Asker, Resolution } from '../store/resolutions.js';
+import { prepareLocal } from './prepare-local.js';
+import { invalidRequest, type PrepareInput } from './request.js';
+import type { Request, Workshop } from './workshop.js';
 
 const mostImagesInMemory = 500;
 
 const faultsOfImage: ErrorCode[] = ['image-malformed', 'image-unsupported', 'platform-not-found'];
-
-/** What the daemon works with; one of each for its whole life. */
-export interface Workshop {
-  config: Config;
-  ownUid: number;
-  node: NodePlatform;
-  registry: RegistryClient;
-  store: BlobStore;
-  resolutions: Resolutions;
-  tickets: Tickets;
-  /** Images read before, by the digest that a reference stood for. */
-  images: Map<string, Image>;
-}
-
-/** One request under way: who asks, until when, who is told, and what is noted for the log. */
-export interface Request {
-  callerUid: number;
-  signal: AbortSignal;
-  progress: {
-    resolving(): void;
-    waiting(sentence: string): void;
-    downloading(progress: LayerProgress): void;
-  };
-  stopwatch: Stopwatch;
-  notes: { image?: string; digest?: string; downloadedBytes?: number };
-}
 
 /** The path of an image through the daemon. */
 export async function prepare(
@@ -52,30 +26,39 @@ export async function prepare(
   input: PrepareInput,
   request: Request,
 ): Promise<ContainerPlan> {
+  admitCaller(workshop.config.mode, request.callerUid, workshop.ownUid);
+  const source = parseSource(input.reference);
+  request.notes.image = source.kind === 'registry' ? source.reference.canonical : input.reference;
+  if (input.local && source.kind === 'local') return prepareLocal(workshop, input, input.local, request);
+  if (!input.local && source.kind === 'registry') {
+    return prepareFromRegistry(workshop, input, source.reference, request);
+  }
+  throw invalidRequest('reference and local do not fit together');
+}
+
+async function prepareFromRegistry(
+  workshop: Workshop,
+  input: PrepareInput,
+  reference: Reference,
+  request: Request,
+): Promise<ContainerPlan> {
   const { config, tickets } = workshop;
   const { callerUid, stopwatch, notes } = request;
-
-  admitCaller(config.mode, callerUid, workshop.ownUid);
-  const reference = parseReference(input.reference);
-  notes.image = reference.canonical;
 
   const asker = { uid: callerUid, jobId: input.job.jobId };
   const resolution = await stopwatch.time('resolve', () => resolve(workshop, asker, reference, request));
   const image = await stopwatch.time('read', () => read(workshop, asker, reference, resolution, request));
   notes.digest = image.digest;
-  refuseTooLarge(image, reference, config.budget.maxBytes);
+  refuseTooLarge(image, reference.canonical, config.budget.maxBytes);
 
   let ticket: Uint8Array = new Uint8Array();
   if (!input.unpackedDigests.includes(image.digest)) {
     notes.downloadedBytes = await stopwatch.time('download', () =>
       download(workshop, reference, image, request),
     );
-    ticket = tickets.issue(
-      callerUid,
-      image.layers.map(({ digest }) => digest),
-    );
+    ticket = tickets.issue(callerUid, { blobs: blobsOf(image, reference), growing: false });
   }
-  return planContainer(reference, image, input.host, ticket, config);
+  return planContainer(reference.canonical, image, input.host, ticket, config);
 }
 
 /** What the reference stands for, as this user's registry shows it to this user. */
@@ -163,34 +146,45 @@ async function document(
   return bytes;
 }
 
+/** Lets the caller begin to unpack while the layers come in. */
 async function download(
-  { config, registry, store }: Workshop,
+  workshop: Workshop,
   reference: Reference,
   image: Image,
   request: Request,
 ): Promise<number> {
-  return downloadLayers(store, image.layers, {
-    parallel: config.download.parallelLayers,
-    origin: reference.registry,
-    fetch: (layer) => fetcher(registry, reference, layer),
-    onProgress: (progress) => request.progress.downloading(progress),
-    signal: request.signal,
-  });
+  const { config, registry, store, tickets } = workshop;
+  const blobs = blobsOf(image, reference);
+  const forget = await store.expect(blobs);
+  try {
+    if (forget) {
+      request.onLayers({
+        imageDigest: image.digest,
+        layers: planLayers(image),
+        blobTicket: tickets.issue(request.callerUid, { blobs, growing: true }),
+        blobSocket: config.listen.blobSocket,
+        budget: config.budget,
+      });
+    }
+    return await downloadLayers(store, image.layers, {
+      parallel: config.download.parallelLayers,
+      origin: reference.registry,
+      fetch: (layer) => fetcher(registry, reference, layer),
+      onProgress: (progress) => request.progress.downloading(progress),
+      signal: request.signal,
+    });
+  } finally {
+    await forget?.();
+  }
+}
+
+function blobsOf({ layers }: Image, { registry: origin }: Reference): BlobRequest[] {
+  return layers.map(({ digest, size }) => ({ digest, size, origin }));
 }
 
 /** Bound to the download, not to the request: whoever asked first may leave while others still wait. */
 function fetcher(registry: RegistryClient, reference: Reference, descriptor: Descriptor): Fetch {
   return (signal, onWait) => registry.blob(reference, descriptor, { signal, onWait });
-}
-
-function refuseTooLarge(image: Image, { canonical }: Reference, maxBytes: number): void {
-  const bytes = image.layers.reduce((sum, { size }) => sum + size, 0);
-  if (bytes <= maxBytes) return;
-  throw new StowageError(
-    'image-too-large',
-    `image ${canonical} has ${bytes} bytes compressed, and this site allows ${maxBytes} unpacked; use a smaller image, ` +
-      'or ask the administrators to raise budget.max_bytes',
-  );
 }
 
 function waitingOf({ signal, progress }: Request): Waiting {
@@ -200,6 +194,6 @@ function waitingOf({ signal, progress }: Request): Waiting {
 function malformed({ canonical }: Reference, problem: string): StowageError {
   return new StowageError(
     'image-malformed',
-    `image ${canonical} ${problem}; ask whoever built it to push it again`,
+    `image ${canonical} ${problem}; ask whoever built it to build it again`,
   );
 }

@@ -1,10 +1,11 @@
 import { StowageError } from '../error.js';
 import { isDigest } from '../image/digest.js';
+import type { LocalFormat as ReadableFormat } from '../image/local-image.js';
 import { quote } from '../image/quote.js';
 import { protocol, release } from '../package-root.js';
 import { isCleanAbsolute } from '../plan/host-path.js';
 import type { HostDirectories } from '../plan/mounts.js';
-import type { PrepareRequestMessage } from './definitions.js';
+import { LocalFormat, type PrepareRequestMessage } from './definitions.js';
 
 /** A PrepareRequest whose every field has been looked at. */
 export interface PrepareInput {
@@ -12,11 +13,19 @@ export interface PrepareInput {
   job: { jobId: number; stepId: number; nodeName: string };
   unpackedDigests: readonly string[];
   host: HostDirectories;
+  /** Undefined for an image of a registry. */
+  local: LocalInput | undefined;
+}
+
+/** LocalImage of proto/stowage/v1/image.proto, whose comments say what each field means. */
+export interface LocalInput {
+  format: ReadableFormat | 'root-file-system';
+  selector: string;
+  digest: string;
 }
 
 export const thisSide = { protocol, software: `stowaged ${release}` };
 
-const longestReference = 4096;
 const mostDigests = 10_000;
 const mostDirectories = 64;
 
@@ -30,17 +39,11 @@ export function checkRequest(message: PrepareRequestMessage): PrepareInput {
         `protocol ${client.protocol ?? 0}, ${thisSide.software} speaks ${thisSide.protocol}; install both from one release`,
     );
   }
-  if (message.reference.length > longestReference) {
-    throw new StowageError(
-      'reference-malformed',
-      `the image name is longer than ${longestReference} characters`,
-    );
-  }
   if (message.unpackedDigests.length > mostDigests || !message.unpackedDigests.every(isDigest)) {
-    throw invalid('unpacked_digests holds something that is not a digest, or too many');
+    throw invalidRequest('unpacked_digests holds something that is not a digest, or too many');
   }
   if (message.hostDirectories.length > mostDirectories) {
-    throw invalid(`host_directories names more than ${mostDirectories} directories`);
+    throw invalidRequest(`host_directories names more than ${mostDirectories} directories`);
   }
   const optional: [string, string][] = [
     ['home_directory', message.homeDirectory],
@@ -49,7 +52,7 @@ export function checkRequest(message: PrepareRequestMessage): PrepareInput {
   for (const [field, path] of optional) if (path !== '') checkPath(field, path);
   for (const path of message.hostDirectories) {
     checkPath('host_directories', path);
-    if (path === '/') throw invalid('host_directories holds "/", which would hide the image');
+    if (path === '/') throw invalidRequest('host_directories holds "/", which would hide the image');
   }
   return {
     reference: message.reference,
@@ -64,15 +67,35 @@ export function checkRequest(message: PrepareRequestMessage): PrepareInput {
       working: message.workingDirectory,
       further: message.hostDirectories,
     },
+    local: message.local ? checkLocal(message.local) : undefined,
   };
+}
+
+const formats = new Map<number, LocalInput['format']>([
+  [LocalFormat.FORMAT_OCI_LAYOUT, 'oci-layout'],
+  [LocalFormat.FORMAT_DOCKER_ARCHIVE, 'docker-archive'],
+  [LocalFormat.FORMAT_ROOT_FILE_SYSTEM, 'root-file-system'],
+]);
+
+function checkLocal(local: NonNullable<PrepareRequestMessage['local']>): LocalInput {
+  const format = formats.get(local.format ?? LocalFormat.FORMAT_UNSPECIFIED);
+  const selector = local.selector ?? '';
+  const digest = local.digest ?? '';
+  if (format === undefined) throw invalidRequest('local.format names no format of this protocol');
+  if (format === 'root-file-system' ? selector !== '' : digest !== '') {
+    throw invalidRequest('local holds a field that its format does not have');
+  }
+  if (digest !== '' && !isDigest(digest)) throw invalidRequest('local.digest is not a digest');
+  return { format, selector, digest };
 }
 
 function checkPath(field: string, path: string): void {
   if (!isCleanAbsolute(path))
-    throw invalid(`${field} holds ${quote(path)}, which is not a clean absolute path`);
+    throw invalidRequest(`${field} holds ${quote(path)}, which is not a clean absolute path`);
 }
 
-function invalid(problem: string): StowageError {
+/** The caller, a program, did what no program should. */
+export function invalidRequest(problem: string): StowageError {
   return new StowageError(
     'request-invalid',
     `stowage-enter sent a request that cannot be used: ${problem}; report it`,

@@ -6,6 +6,7 @@ import { type ErrorCode, StowageError } from '../error.js';
 export const statusOfCode: Record<ErrorCode, status> = {
   'reference-malformed': status.INVALID_ARGUMENT,
   'request-invalid': status.INVALID_ARGUMENT,
+  'client-silent': status.UNAVAILABLE,
   'protocol-mismatch': status.FAILED_PRECONDITION,
   'caller-denied': status.PERMISSION_DENIED,
   'image-not-found': status.NOT_FOUND,

@@ -4,34 +4,34 @@ export const ticketBytes = 32;
 const lifetimeMs = 60_000;
 const mostPerUser = 256;
 
-interface Ticket {
+interface Ticket<Content> {
   uid: number;
-  digests: readonly string[];
+  content: Content;
   expiresAtMs: number;
 }
 
-/** Tickets for blobs: each opens what it was issued for, to the user it was issued to, once, for a minute. */
-export class Tickets {
-  readonly #open = new Map<string, Ticket>();
+/** Tickets for `Content`: each opens what it was issued for, to the user it was issued to, once, for a minute. */
+export class Tickets<Content> {
+  readonly #open = new Map<string, Ticket<Content>>();
 
   constructor(private readonly now: () => number = () => performance.now()) {}
 
   /** The oldest tickets of a user who hoards them are dropped. */
-  issue(uid: number, digests: readonly string[]): Buffer {
+  issue(uid: number, content: Content): Buffer {
     this.#sweep(uid);
     const ticket = randomBytes(ticketBytes);
-    this.#open.set(ticket.toString('hex'), { uid, digests, expiresAtMs: this.now() + lifetimeMs });
+    this.#open.set(ticket.toString('hex'), { uid, content, expiresAtMs: this.now() + lifetimeMs });
     return ticket;
   }
 
-  /** The digests that a ticket stands for; undefined if it is no ticket, not this user's, used or too old. */
-  redeem(uid: number, bytes: Uint8Array): readonly string[] | undefined {
+  /** What a ticket stands for; undefined if it is no ticket, not this user's, used or too old. */
+  redeem(uid: number, bytes: Uint8Array): Content | undefined {
     const key = Buffer.from(bytes).toString('hex');
     const ticket = this.#open.get(key);
     // Left in place for its owner: a stranger who guesses must not be able to spend it.
     if (ticket?.uid !== uid) return undefined;
     this.#open.delete(key);
-    return ticket.expiresAtMs > this.now() ? ticket.digests : undefined;
+    return ticket.expiresAtMs > this.now() ? ticket.content : undefined;
   }
 
   #sweep(uid: number): void {

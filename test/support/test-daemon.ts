@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { Client, type ClientDuplexStream, credentials, type ServiceError, type status } from '@grpc/grpc-js';
+
+import type { stowage } from '#proto';
+
+import { parseConfigFile } from '../../wrapper/config/load.js';
+import { Daemon } from '../../wrapper/daemon.js';
+import { protocol } from '../../wrapper/package-root.js';
+import { imageService, type PrepareResponseMessage } from '../../wrapper/rpc/definitions.js';
+import { logTo } from '../../wrapper/telemetry/log.js';
+import { FaultRegistry } from './fault-registry.js';
+
+export const client = { protocol, software: 'test' };
+
+export type Request = Partial<stowage.v1.PrepareRequest.$Properties>;
+export type Call = ClientDuplexStream<Request, PrepareResponseMessage>;
+
+/** A stowaged in the test's own process, a registry for it, and a client. */
+export class TestDaemon {
+  readonly log: Record<string, unknown>[] = [];
+  #stopped = true;
+
+  private constructor(
+    readonly directory: string,
+    readonly registry: FaultRegistry,
+    private daemon: Daemon,
+    public grpc: Client,
+  ) {}
+
+  static async start(): Promise<TestDaemon> {
+    const directory = await mkdtemp(join(tmpdir(), 'stowaged-'));
+    const registry = await FaultRegistry.start();
+    const unset = undefined as unknown;
+    const suite = new TestDaemon(directory, registry, unset as Daemon, unset as Client);
+    await suite.startDaemon();
+    return suite;
+  }
+
+  /** `more` is added to the configuration, in front. */
+  async startDaemon(more = ''): Promise<void> {
+    const { directory } = this;
+    const config = parseConfigFile(
+      `${more}
+       [listen]
+       socket = "${directory}/api.sock"
+       blob_socket = "${directory}/blobs.sock"
+       [store]
+       directory = "${directory}/store"
+       [registries."${this.registry.host}"]
+       http = true`,
+      'test',
+    );
+    this.daemon = await Daemon.start(
+      config,
+      logTo((line) => this.log.push(JSON.parse(line) as Record<string, unknown>)),
+    );
+    this.#stopped = false;
+    this.grpc = new Client(`unix:${directory}/api.sock`, credentials.createInsecure());
+  }
+
+  async stopDaemon(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    await this.daemon.stop();
+    this.grpc.close();
+  }
+
+  async end(): Promise<void> {
+    this.grpc.close();
+    await this.stopDaemon();
+    await this.registry.stop();
+    await rm(this.directory, { recursive: true });
+  }
+
+  /** A call on which nothing was said yet. */
+  open(): Call {
+    const { path, requestSerialize, responseDeserialize } = imageService.prepare;
+    return this.grpc.makeBidiStreamRequest(
+      path,
+      requestSerialize as (request: Request) => Buffer,
+      responseDeserialize as (bytes: Buffer) => PrepareResponseMessage,
+    );
+  }
+
+  /** A call with one request, after which nothing more will be said. */
+  call(request: Request = {}): Call {
+    const call = this.open();
+    call.write({ client, reference: `${this.registry.host}/team/app:1`, ...request });
+    call.end();
+    return call;
+  }
+
+  async prepare(request?: Request): Promise<PrepareResponseMessage[]> {
+    return eventsOf(this.call(request));
+  }
+
+  async plan(request?: Request) {
+    return (await this.prepare(request)).at(-1)?.plan ?? assert.fail('no plan');
+  }
+
+  /** What the blob socket answers: 0 for descriptors, 1 for a refusal, undefined for nothing. */
+  redeem(ticket: Uint8Array): Promise<number | undefined> {
+    return new Promise((resolve) => {
+      const socket = connect(`${this.directory}/blobs.sock`, () => socket.write(ticket));
+      socket.once('data', (answer) => {
+        socket.destroy();
+        resolve(answer[0]);
+      });
+      socket.once('close', () => resolve(undefined));
+      socket.once('error', () => resolve(undefined));
+    });
+  }
+}
+
+export async function eventsOf(call: Call): Promise<PrepareResponseMessage[]> {
+  const events: PrepareResponseMessage[] = [];
+  for await (const event of call) events.push(event as PrepareResponseMessage);
+  return events;
+}
+
+/** For assert.rejects of a call. */
+export const failure =
+  (code: status, stowageCode: string, reason: RegExp) =>
+  (error: ServiceError): true => {
+    assert.equal(error.code, code, error.message);
+    assert.deepEqual(error.metadata.get('stowage-code'), [stowageCode]);
+    assert.match(error.details, reason);
+    return true;
+  };
