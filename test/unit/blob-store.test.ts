@@ -243,6 +243,26 @@ describe('BlobStore', () => {
       await forget();
     });
 
+    it('is not written any more once a download that was given up has completed it', async () => {
+      const forget = await expect();
+      const leaving = new AbortController();
+      let finish = (): void => undefined;
+      const stubborn: Fetch = async function* () {
+        await new Promise<void>((resolve) => (finish = resolve));
+        yield bytes;
+      };
+      const abandoned = store.ensure(blob, stubborn, caller(leaving.signal));
+      await sleep(10);
+      leaving.abort(new Error('left'));
+      await assert.rejects(abandoned, /left/);
+      const next = store.ensure(blob, sends(wrong), caller());
+      await sleep(10);
+      finish();
+      await next;
+      assert.ok((await store.read(blob.digest, 1000))?.equals(bytes));
+      await forget();
+    });
+
     it('grows also when it came into the store from another origin meanwhile', async () => {
       const forget = await expect();
       const file = await store.openGrowing(blob);
