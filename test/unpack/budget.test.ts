@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { archive, directory, file, gnuLongName, header, pax, symlink } from '../support/tar-writer.js';
-import { childrenOf, eachInSandbox, isSanitized, isUnconfined, statusField } from './sandbox.js';
+import { eachInSandbox, isSanitized, peakMemoryKib } from './sandbox.js';
 
 describe('stowage-unpack: budgets', () => {
   const sandbox = eachInSandbox();
@@ -73,17 +74,32 @@ describe('stowage-unpack: budgets', () => {
     const tar = Buffer.concat(
       Array.from({ length: 20_000 }, (_, i) => [name, header({ name: 'x', mode: i % 512 })]).flat(),
     );
-    const child = sandbox().start([{ blob: gzipSync(tar), tar }]);
-    let peakKib = 0;
-    const sample = setInterval(() => {
-      for (const pid of isUnconfined ? [child.pid ?? 0] : childrenOf(child))
-        peakKib = Math.max(peakKib, parseInt(statusField(pid, 'VmHWM') ?? '0'));
-    }, 5);
-    const status = await new Promise((resolve) => child.once('close', resolve));
-    clearInterval(sample);
-    assert.equal(status, 0);
-    assert.ok(peakKib > 0, 'the unpacker was seen running');
+    const peakKib = await peakMemoryKib(sandbox().start([{ blob: gzipSync(tar), tar }]));
     if (!isSanitized) assert.ok(peakKib < 64 * 1024, `${peakKib} KiB`);
     assert.equal(fs.existsSync(path.join(sandbox().tree, 'n'.repeat(200))), true);
+  });
+
+  it('keeps within 64 MiB of memory for a file of zeros a thousand times the size of its layer', async () => {
+    const [part, parts] = [Buffer.alloc(64 << 20), 8];
+    const start = header({ name: 'zeros', size: part.length * parts });
+    const end = Buffer.alloc(1024);
+    const blob = Buffer.concat([
+      gzipSync(start),
+      ...Array<Buffer>(parts).fill(gzipSync(part)),
+      gzipSync(end),
+    ]);
+    const stream = createHash('sha256').update(start);
+    for (let i = 0; i < parts; i++) stream.update(part);
+    const diffId = `sha256:${stream.update(end).digest('hex')}`;
+    const peakKib = await peakMemoryKib(sandbox().start([{ blob, diffId }]));
+    if (!isSanitized) assert.ok(peakKib < 64 * 1024, `${peakKib} KiB`);
+    assert.equal(fs.statSync(path.join(sandbox().tree, 'zeros')).size, part.length * parts);
+  });
+
+  it('refuses directories deeper than the limit, and takes those at it', async () => {
+    const refused = /'a\/b\/c\/d.*more than 3 directories deep/;
+    await sandbox().succeed([archive(file('a/b/c/d', ''))], { maxDepth: 3 });
+    await sandbox().refuse([archive(file('a/b/c/d/e', ''))], refused, { maxDepth: 3 });
+    await sandbox().refuse([archive(directory('a/b/c/d'))], refused, { maxDepth: 3 });
   });
 });

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { archive, file, header } from '../support/tar-writer.js';
+import { archive, file, header, pax } from '../support/tar-writer.js';
 import {
   binary,
   childrenOf,
+  digestOf,
   eachInSandbox,
   isRoot,
   isSanitized,
@@ -14,7 +14,10 @@ import {
   ordinaryUser,
   outcomeOf,
   statusField,
+  until,
   unpackArguments,
+  type Layer,
+  type Limits,
 } from './sandbox.js';
 
 describe('stowage-unpack: confinement', () => {
@@ -28,15 +31,6 @@ describe('stowage-unpack: confinement', () => {
     header({ name: 'first' }),
     ...Array<Buffer>(300_000).fill(header({ name: 'again' })),
   ]);
-
-  async function until<T>(what: string, look: () => T | undefined): Promise<T> {
-    for (let waitedMs = 0; waitedMs < 10_000; waitedMs += 2) {
-      const found = look();
-      if (found !== undefined) return found;
-      await sleep(2);
-    }
-    throw new Error(`not within 10 s: ${what}`);
-  }
 
   /** Starts a long unpacking and stops its confined process once it has begun to write. */
   async function startAndFreeze(): Promise<{ parent: ChildProcess; pid: number }> {
@@ -147,13 +141,17 @@ describe('stowage-unpack: confinement', () => {
     assert.equal((await outcomeOf(child)).status, 0);
   });
 
-  /** Runs the unpacker on a tmpfs of its own, mounted in a namespace that ends with it. */
-  function onTmpfs(options: string, blob: Buffer, before = ''): ChildProcess {
+  /**
+   * Runs the unpacker on a tmpfs of its own, mounted in a namespace that ends with it. The layer's file may be
+   * written by `before`, a shell command that knows the tree as $1 and the file as $2.
+   */
+  function onTmpfs(options: string, layer: Layer, before = ':;', limits: Limits = {}): ChildProcess {
     const name = path.join(sandbox().directory, 'blob');
-    fs.writeFileSync(name, blob);
-    const script = `mount -t tmpfs -o ${options} none "$1" && ${before} tree=$1 blob=$2 && shift 2 &&
+    fs.writeFileSync(name, layer.blob);
+    fs.chmodSync(name, 0o666);
+    const script = `mount -t tmpfs -o ${options} none "$1" && { ${before} } && tree=$1 blob=$2 && shift 2 &&
       exec "$@" 4<"$tree" 5<"$blob"`;
-    const unpack = [binary, ...unpackArguments([{ blob }], {})];
+    const unpack = [binary, ...unpackArguments([layer], limits)];
     const child = spawn(
       'unshare',
       ['--user', '--map-root-user', '--mount', 'sh', '-c', script, 'sh', sandbox().tree, name, ...unpack],
@@ -163,27 +161,75 @@ describe('stowage-unpack: confinement', () => {
     return child;
   }
 
-  it('says how much is missing when the tree store is full', async () => {
-    const outcome = await outcomeOf(
-      onTmpfs('size=1m,mode=700', archive(file('large', Buffer.alloc(5_000_000)))),
-    );
+  it('says before it writes a file that the tree store has no room for it', async () => {
+    const blob = archive(file('small', 'x'), file('large', Buffer.alloc(5_000_000)));
+    const outcome = await outcomeOf(onTmpfs('size=2m,mode=700', { blob }));
     assert.equal(outcome.status, 3);
     assert.match(
       outcome.stderr,
-      /^the tree store on this node is full \(needed at least 4 MB more\)[^\n]*\n$/,
+      /^with the entry 'large' the image needs more than the 2 MB that were free in the tree store[^\n]*\n$/,
     );
+  });
+
+  it('counts whole pages, not bytes, against the room in the tree store', async () => {
+    const files = Array.from({ length: 300 }, (_, i) => file(`f${i}`, 'x'));
+    const outcome = await outcomeOf(onTmpfs('size=1m,mode=700', { blob: archive(...files) }));
+    assert.equal(outcome.status, 3);
+    assert.match(outcome.stderr, /^with the entry 'f256' the image needs more than the 1 MB/);
+  });
+
+  it('fills a tmpfs without limits', async () => {
+    const blob = archive(file('large', Buffer.alloc(5_000_000)));
+    assert.equal((await outcomeOf(onTmpfs('size=0,nr_inodes=0,mode=700', { blob }))).status, 0);
+  });
+
+  it('lets a file with holes be larger than the tree store', async () => {
+    const sparse = pax(
+      ['GNU.sparse.size', '50000000'],
+      ['GNU.sparse.numblocks', '1'],
+      ['GNU.sparse.map', '0,1000'],
+      ['GNU.sparse.name', 'holes'],
+    );
+    const blob = archive(sparse, file('ignored', Buffer.alloc(1000, 'x')));
+    const outcome = await outcomeOf(onTmpfs('size=1m,mode=700', { blob }));
+    assert.deepEqual({ status: outcome.status, stderr: outcome.stderr }, { status: 0, stderr: '' });
+  });
+
+  it('says how much is missing when others fill the tree store meanwhile', async () => {
+    const tar = archive(file('first', Buffer.alloc(1_500_000)), file('large', Buffer.alloc(3_000_000)));
+    const [begun, rest] = [tar.subarray(0, 2_200_000), tar.length - 2_200_000];
+    const fill = `{ until [ -e "$1/large" ]; do sleep 0.01; done
+      dd if=/dev/zero of="$1/filler" bs=64k; head -c ${rest} /dev/zero >>"$2"; } 2>/dev/null &`;
+    const layer = { blob: begun, tar, size: tar.length, digest: digestOf(tar) };
+    const outcome = await outcomeOf(onTmpfs('size=6m,mode=700', layer, fill, { growing: true }));
+    assert.equal(outcome.status, 3);
+    assert.match(
+      outcome.stderr,
+      /^the tree store on this node is full \(needed at least \d MB more\)[^\n]*\n$/,
+    );
+  });
+
+  it('ends when the tree store is full though a layer would still grow', async () => {
+    const begun = archive(file('large', Buffer.alloc(5_000_000)));
+    const layer = { blob: begun, size: begun.length + 1 };
+    const outcome = await outcomeOf(onTmpfs('size=1m,mode=700', layer, ':;', { growing: true }));
+    assert.equal(outcome.status, 3);
+    assert.match(outcome.stderr, /'large'/);
   });
 
   it('says that files are too many when the tree store has no inodes left', async () => {
     const files = Array.from({ length: 50 }, (_, i) => file(`f${i}`, ''));
-    const outcome = await outcomeOf(onTmpfs('size=1m,nr_inodes=20,mode=700', archive(...files)));
+    const outcome = await outcomeOf(onTmpfs('size=1m,nr_inodes=20,mode=700', { blob: archive(...files) }));
     assert.equal(outcome.status, 3);
-    assert.match(outcome.stderr, /^the tree store on this node [^\n]*files[^\n]*\n$/);
+    assert.match(
+      outcome.stderr,
+      /^with the entry 'f\d+' the image needs all of the \d+ files that the tree store[^\n]*\n$/,
+    );
   });
 
   it('says that the administrator must allow namespaces where they are forbidden', async () => {
-    const forbid = 'echo 0 >/proc/sys/user/max_user_namespaces &&';
-    const outcome = await outcomeOf(onTmpfs('size=1m,mode=700', archive(file('a', '')), forbid));
+    const forbid = 'echo 0 >/proc/sys/user/max_user_namespaces;';
+    const outcome = await outcomeOf(onTmpfs('size=1m,mode=700', { blob: archive(file('a', '')) }, forbid));
     assert.equal(outcome.status, 3);
     assert.match(outcome.stderr, /^[^\n]*namespaces[^\n]*administrator[^\n]*\n$/);
   });

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 import { reachable } from '../support/reachable.js';
@@ -24,7 +25,12 @@ export interface Layer {
   blob: Buffer;
   /** The uncompressed stream; `blob` itself unless given. */
   tar?: Buffer;
+  /** What the descriptor leads to; a file with `blob` unless given. */
+  fd?: number;
+  /** Of the blob in that file, where it is a member of it. */
+  offset?: number;
   size?: number;
+  /** `-` for nobody knows. */
   digest?: string;
   diffId?: string;
 }
@@ -32,6 +38,8 @@ export interface Layer {
 export interface Limits {
   maxBytes?: number;
   maxInodes?: number;
+  maxDepth?: number;
+  growing?: boolean;
 }
 
 export interface Outcome {
@@ -104,20 +112,22 @@ export class Sandbox {
   /** Starts the unpacker; the descriptors are 3 progress, 4 root, from 5 on layers. */
   start(layers: readonly Layer[], limits: Limits = {}): ChildProcess {
     const root = fs.openSync(this.tree, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
-    const blobs = layers.map((layer) => this.openBlob(layer.blob));
+    const blobs = layers.map((layer) => layer.fd ?? this.openFile(layer.blob));
     const child = spawn(binary, unpackArguments(layers, limits), {
       ...ordinaryUser,
       env: {},
       stdio: ['ignore', 'ignore', 'pipe', 'pipe', root, ...blobs],
     });
-    for (const fd of [root, ...blobs]) fs.closeSync(fd);
+    const given = layers.map((layer) => layer.fd);
+    for (const fd of [root, ...blobs]) if (!given.includes(fd)) fs.closeSync(fd);
     return child;
   }
 
-  openBlob(blob: Buffer): number {
+  /** A file without a name, open for reading and writing. */
+  openFile(content: Buffer): number {
     const name = path.join(this.directory, 'blob');
-    fs.writeFileSync(name, blob);
-    const fd = fs.openSync(name, 'r');
+    fs.writeFileSync(name, content);
+    const fd = fs.openSync(name, 'r+');
     fs.unlinkSync(name);
     return fd;
   }
@@ -194,11 +204,14 @@ export function unpackArguments(layers: readonly Layer[], limits: Limits, rootFd
     const size = layer.size ?? layer.blob.length;
     const digest = layer.digest ?? digestOf(layer.blob);
     const diffId = layer.diffId ?? digestOf(layer.tar ?? layer.blob);
-    return ['--layer', `${firstFd + index}:${size}:${digest}:${diffId}`];
+    const file = `${firstFd + index}${layer.offset === undefined ? '' : `@${layer.offset}`}`;
+    return ['--layer', `${file}:${size}:${digest}:${diffId}`];
   });
   return [
     ...['--root-fd', String(rootFd), '--progress-fd', '3'],
     ...['--max-bytes', String(limits.maxBytes ?? 1e9), '--max-inodes', String(limits.maxInodes ?? 1e5)],
+    ...(limits.maxDepth === undefined ? [] : ['--max-depth', String(limits.maxDepth)]),
+    ...(limits.growing ? ['--growing'] : []),
     ...described.flat(),
   ];
 }
@@ -243,6 +256,30 @@ export function eachInSandbox(): () => Sandbox {
 export function childrenOf(child: ChildProcess): number[] {
   const listed = readIfThere(`/proc/${child.pid}/task/${child.pid}/children`) ?? '';
   return listed.split(' ').filter(Boolean).map(Number);
+}
+
+/** The most memory that the unpacker had at once until it ended, sampled, in KiB. */
+export async function peakMemoryKib(child: ChildProcess): Promise<number> {
+  let peakKib = 0;
+  const sample = setInterval(() => {
+    for (const pid of isUnconfined ? [child.pid ?? 0] : childrenOf(child))
+      peakKib = Math.max(peakKib, parseInt(statusField(pid, 'VmHWM') ?? '0'));
+  }, 5);
+  const outcome = await outcomeOf(child);
+  clearInterval(sample);
+  assert.deepEqual({ status: outcome.status, stderr: outcome.stderr }, { status: 0, stderr: '' });
+  assert.ok(peakKib > 0, 'the unpacker was seen running');
+  return peakKib;
+}
+
+/** Waits for what `look` returns, once that is not undefined. */
+export async function until<T>(what: string, look: () => T | undefined): Promise<T> {
+  for (let waitedMs = 0; waitedMs < 10_000; waitedMs += 2) {
+    const found = look();
+    if (found !== undefined) return found;
+    await sleep(2);
+  }
+  throw new Error(`not within 10 s: ${what}`);
 }
 
 /** A line of /proc/PID/status; undefined when the process or the field is gone. */

@@ -88,8 +88,8 @@ void BlobReader::check(const LayerSource &layer, std::optional<DigestCheck> &dig
     // A member of an archive is followed by other members.
     uint8_t extra;
     if (!layer.offset && read_at(layer, &extra, 1, layer.size_bytes) > 0)
-        refuse_blob(layer, "is longer than the " + std::to_string(layer.size_bytes) +
-                               " bytes the manifest says");
+        refuse_blob(layer,
+                    "is longer than the " + std::to_string(layer.size_bytes) + " bytes the manifest says");
     if (!digest)
         return;
     const std::string found = digest->finish();

@@ -1,5 +1,6 @@
-// A ring of byte blocks that threads work on one after the other, as on an assembly line: the first stage fills
-// a block, those after it look at the very same bytes, and the last one's passing it on makes it free again.
+// A ring of byte blocks that threads work on one after the other, as on an assembly line: the first stage
+// fills a block, those after it look at the very same bytes, and the last one's passing it on makes it free
+// again.
 #pragma once
 
 #include <array>

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,11 +21,12 @@ struct Attribute {
 
 struct Entry {
     EntryType type;
-    std::string name;        // as the archive has it, not cleaned
-    std::string link_target; // of symlinks and hard links
-    mode_t mode;             // permission bits as in the archive
-    struct timespec mtime;   // tv_nsec is UTIME_OMIT where the archive gives none
-    uint64_t size;           // of the file, holes included
+    std::string name;                     // as the archive has it, not cleaned
+    std::string link_target;              // of symlinks and hard links
+    mode_t mode;                          // permission bits as in the archive
+    struct timespec mtime;                // tv_nsec is UTIME_OMIT where the archive gives none
+    uint64_t size;                        // of the file, holes included
+    std::optional<uint64_t> stored_bytes; // of the file without its holes; nothing where it has none
     std::vector<Attribute> attributes;
 };
 

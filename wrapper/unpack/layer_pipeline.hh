@@ -30,14 +30,14 @@ class LayerPipeline {
 
     // Goes to the first layer, or from the end of one to the next.
     void begin_layer();
-    // The next uncompressed bytes of the present layer, valid until the following call; size 0 at its end. The
-    // last bytes come only once the layer's size, digest and diff_id have been found right. Throws Refusal
-    // naming the layer where they are not.
+    // The next uncompressed bytes of the present layer, valid until the following call; size 0 at its end.
+    // The last bytes come only once the layer's size, digest and diff_id have been found right. Throws
+    // Refusal naming the layer where they are not.
     Bytes next();
 
     // For a caller about to refuse what the present layer holds: waits for the verdict on its blob without
-    // inflating the rest, and throws the Refusal for a wrong size or digest if that is the real reason. Nothing
-    // but destruction may follow.
+    // inflating the rest, and throws the Refusal for a wrong size or digest if that is the real reason.
+    // Nothing but destruction may follow.
     void blame_blob_if_wrong();
 
   private:

@@ -25,10 +25,11 @@ constexpr uint64_t deepest = 900;
 
 uint64_t parse_number(const std::string &option, const std::string &text, uint64_t largest) {
     uint64_t value = 0;
-    for (const char digit : text) {
-        if (digit < '0' || digit > '9' || value > (largest - static_cast<uint64_t>(digit - '0')) / 10)
+    for (const char character : text) {
+        const uint64_t digit = static_cast<uint64_t>(character - '0');
+        if (character < '0' || character > '9' || digit > largest || value > (largest - digit) / 10)
             misuse(option + " wants a number up to " + std::to_string(largest) + ", not '" + text + "'");
-        value = value * 10 + static_cast<uint64_t>(digit - '0');
+        value = value * 10 + digit;
     }
     if (text.empty())
         misuse(option + " wants a number");

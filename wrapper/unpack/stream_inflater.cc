@@ -33,8 +33,8 @@ bool StreamInflater::inflate_layer(size_t index) {
             }
         } catch (const Refusal &refusal) {
             verdict.damage = std::make_exception_ptr(
-                Refusal(refusal.fault(), "layer " + options_.layers[index].name() +
-                                             " cannot be unpacked: " + refusal.what()));
+                Refusal(refusal.fault(),
+                        "layer " + options_.layers[index].name() + " cannot be unpacked: " + refusal.what()));
         } catch (...) {
             verdict.damage = std::current_exception();
         }

@@ -37,7 +37,7 @@ class StreamInflater {
     const std::atomic<bool> &is_abandoned_;
 
     std::unique_ptr<Inflater> inflater_; // of the present layer
-    Block *filling_ = nullptr; // taken, not passed on
+    Block *filling_ = nullptr;           // taken, not passed on
 };
 
 } // namespace stowage

@@ -20,9 +20,10 @@ namespace {
 
 // The tree, always below the root that confine() made.
 constexpr int tree_calls[] = {
-    SCMP_SYS(openat),   SCMP_SYS(openat2),    SCMP_SYS(mkdirat),    SCMP_SYS(symlinkat), SCMP_SYS(linkat),
-    SCMP_SYS(unlinkat), SCMP_SYS(readlinkat), SCMP_SYS(newfstatat), SCMP_SYS(statx),     SCMP_SYS(getdents64),
-    SCMP_SYS(fchmod),   SCMP_SYS(utimensat),  SCMP_SYS(fsetxattr),  SCMP_SYS(ftruncate), SCMP_SYS(pwrite64)};
+    SCMP_SYS(openat),    SCMP_SYS(openat2),    SCMP_SYS(mkdirat),    SCMP_SYS(symlinkat),
+    SCMP_SYS(linkat),    SCMP_SYS(unlinkat),   SCMP_SYS(readlinkat), SCMP_SYS(newfstatat),
+    SCMP_SYS(statx),     SCMP_SYS(getdents64), SCMP_SYS(fchmod),     SCMP_SYS(utimensat),
+    SCMP_SYS(fsetxattr), SCMP_SYS(ftruncate),  SCMP_SYS(pwrite64),   SCMP_SYS(fstatfs)};
 
 // What the directory that is copied has besides what a tree has.
 constexpr int copy_calls[] = {SCMP_SYS(flistxattr), SCMP_SYS(fgetxattr)};

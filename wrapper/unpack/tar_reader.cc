@@ -32,6 +32,18 @@ std::vector<Attribute> attributes_of(struct archive_entry *entry) {
     return attributes;
 }
 
+// Nothing for a file without holes.
+std::optional<uint64_t> stored_bytes_of(struct archive_entry *entry) {
+    if (archive_entry_sparse_reset(entry) == 0)
+        return std::nullopt;
+    uint64_t stored = 0;
+    la_int64_t offset, length;
+    while (archive_entry_sparse_next(entry, &offset, &length) == ARCHIVE_OK)
+        if (length > 0 && __builtin_add_overflow(stored, static_cast<uint64_t>(length), &stored))
+            return UINT64_MAX;
+    return stored;
+}
+
 } // namespace
 
 TarReader::TarReader(Source source)
@@ -109,6 +121,7 @@ bool TarReader::next(Entry &entry) {
     entry.mode = archive_entry_perm(entry_);
     entry.mtime = mtime_of(entry_);
     entry.size = static_cast<uint64_t>(archive_entry_size(entry_));
+    entry.stored_bytes = stored_bytes_of(entry_);
     entry.attributes = attributes_of(entry_);
     return true;
 }

@@ -18,8 +18,10 @@ namespace {
 
 // As many as Linux follows itself.
 constexpr int most_links = 40;
-// Removing and finishing a tree hold one descriptor a level; nobody's image is a tenth as deep.
-constexpr unsigned deepest = 256;
+// What a directory needs to be worked in.
+constexpr mode_t owner_bits = 0700;
+// What a directory gets that is nobody's entry.
+constexpr mode_t implied_mode = 0755;
 constexpr int directory_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
 struct stat status_of(int fd) {
@@ -69,7 +71,9 @@ void push_components(std::deque<std::string> &todo, const std::string &path) {
     todo.insert(todo.begin(), components.begin(), components.end());
 }
 
-std::vector<std::string> names_in(const Directory &directory) {
+enum class Names { all, directories };
+
+std::vector<std::string> names_in(const Directory &directory, Names wanted = Names::all) {
     // A descriptor of its own, because reading moves the offset and closedir closes it.
     const int fd = openat(directory.fd.get(), ".", directory_flags);
     if (fd < 0)
@@ -79,6 +83,8 @@ std::vector<std::string> names_in(const Directory &directory) {
         throw std::bad_alloc();
     std::vector<std::string> names;
     while (const struct dirent *item = readdir(stream.get())) {
+        if (wanted == Names::directories && item->d_type != DT_DIR && item->d_type != DT_UNKNOWN)
+            continue;
         const std::string name = item->d_name;
         if (name != "." && name != "..")
             names.push_back(name);
@@ -92,46 +98,85 @@ uint64_t place_of(const Directory &parent, const std::string &base) {
     return std::hash<std::string>()(base) * 0x9e3779b97f4a7c15u + parent.inode;
 }
 
-Tree::Tree(Descriptor root, Budget &budget) : budget_(budget) {
+Tree::Tree(Descriptor root, Budget &budget, unsigned max_depth) : budget_(budget), max_depth_(max_depth) {
     root_.fd = std::move(root);
     root_.inode = status_of(root_.fd.get()).st_ino;
-    directories_[root_.inode] = Meta{};
     if (!names_in(root_).empty())
         throw Refusal(Fault::usage, "the directory to unpack into is not empty");
+    keeps_modes_ = find_whether_modes_are_kept();
+}
+
+bool Tree::find_whether_modes_are_kept() const {
+    constexpr char probe[] = "probe";
+    constexpr mode_t mode = 01777;
+    struct stat status;
+    if (mkdirat(root_.fd.get(), probe, mode) != 0)
+        return false;
+    const bool is_known = fstatat(root_.fd.get(), probe, &status, AT_SYMLINK_NOFOLLOW) == 0;
+    if (unlinkat(root_.fd.get(), probe, AT_REMOVEDIR) != 0)
+        fail_with(errno, "cannot remove a directory from the tree");
+    return is_known && (status.st_mode & 07777) == mode;
 }
 
 void Tree::begin_layer(bool is_lowest) {
     lowest_ = is_lowest;
     touched_.clear();
     marked_.clear();
-    parent_ = Directory();
+    for (Remembered &each : remembered_)
+        each = Remembered();
 }
 
 const Directory &Tree::make_parent(const std::string &path, const std::string &entry) {
     if (path.empty())
         return root_;
-    if (!parent_.fd || parent_path_ != path) {
-        Directory found;
-        resolve(path, entry, true, found);
-        parent_ = std::move(found);
-        parent_path_ = path;
-        touch(parent_);
+    Remembered *found = recall(path);
+    if (!found) {
+        Directory made;
+        resolve(path, entry, true, made);
+        found = &remember(path, std::move(made), lowest_);
     }
-    return parent_;
+    if (!found->is_touched) {
+        touch(found->directory);
+        found->is_touched = true;
+    }
+    return found->directory;
 }
 
 const Directory *Tree::find_parent(const std::string &path, const std::string &entry) {
     if (path.empty())
         return &root_;
-    if (!parent_.fd || parent_path_ != path) {
+    Remembered *known = recall(path);
+    if (!known) {
         Directory found;
         if (!resolve(path, entry, false, found))
             return nullptr;
-        // Not remembered as make_parent() would, which touches.
-        parent_ = std::move(found);
-        parent_path_.clear();
+        known = &remember(path, std::move(found), lowest_);
     }
-    return &parent_;
+    return &known->directory;
+}
+
+Tree::Remembered *Tree::recall(const std::string &path) {
+    for (Remembered &each : remembered_) {
+        if (each.path == path) {
+            each.used = ++uses_;
+            return &each;
+        }
+    }
+    return nullptr;
+}
+
+// In the place of the one not used for longest.
+Tree::Remembered &Tree::remember(const std::string &path, Directory directory, bool is_touched) {
+    Remembered &oldest = *std::min_element(remembered_.begin(), remembered_.end(),
+                                           [](const auto &a, const auto &b) { return a.used < b.used; });
+    oldest = {std::move(directory), path, is_touched, ++uses_};
+    return oldest;
+}
+
+// The directories stay open, because a caller may be working in one.
+void Tree::forget_paths() {
+    for (Remembered &each : remembered_)
+        each.path.clear();
 }
 
 bool Tree::resolve(const std::string &path, const std::string &entry, bool make, Directory &out) {
@@ -176,7 +221,9 @@ bool Tree::resolve(const std::string &path, const std::string &entry, bool make,
                              ", which is no directory; rebuild the image");
             if (exists)
                 remove(out, component);
-            next = make_directory(out, component, entry);
+            next = make_directory(out, component, implied_mode, entry);
+            if (!next.fd)
+                fail_with(EEXIST, "cannot make the directory " + quoted(component));
         }
         out = std::move(next);
     }
@@ -188,36 +235,52 @@ bool Tree::replaces_lower(const Directory &parent, const std::string &base) {
     return !lowest_ && !marked_.contains(place_of(parent, base));
 }
 
-Directory Tree::make_directory(const Directory &parent, const std::string &base, const std::string &entry) {
-    const unsigned depth = directories_[parent.inode].depth + 1;
-    if (depth > deepest)
-        refuse_image("the entry " + quoted(entry) +
-                     " lies more than 256 directories deep; rebuild the image");
-    budget_.take_inode(entry);
-    if (mkdirat(parent.fd.get(), base.c_str(), 0700) != 0)
+// Nothing where there is something of that name.
+Directory Tree::make_directory(const Directory &parent, const std::string &base, mode_t mode,
+                               const std::string &entry) {
+    Meta &above = directories_[parent.inode];
+    if (above.depth >= max_depth_)
+        refuse_image("the entry " + quoted(entry) + " lies more than " + std::to_string(max_depth_) +
+                     " directories deep; rebuild the image");
+    const unsigned depth = above.depth + 1;
+    if (mkdirat(parent.fd.get(), base.c_str(), mode | owner_bits) != 0) {
+        if (errno == EEXIST)
+            return Directory();
         fail_to_make(errno, "the directory " + quoted(entry));
+    }
+    above.is_leaf = 0;
+    budget_.take_inode(entry);
     Directory made = open_directory(parent.fd.get(), base);
-    Meta meta;
-    meta.depth = depth;
-    directories_[made.inode] = meta;
+    Meta &meta = directories_[made.inode];
+    meta = Meta();
+    meta.inode = made.inode;
+    meta.depth = depth & DirectoryTable::deepest;
+    if (keeps_modes_)
+        meta.present_mode = (mode | owner_bits) & DirectoryTable::mode_bits;
     touch(made);
     return made;
 }
 
-Directory Tree::put_directory(const Directory &parent, const std::string &base, const std::string &entry) {
-    Directory present = open_directory(parent.fd.get(), base, false);
-    if (present.fd) {
-        touch(present);
-        return present;
+const Directory &Tree::put_directory(const EntryName &name, mode_t mode, const std::string &entry) {
+    const Directory &parent = make_parent(name.parent, entry);
+    Directory directory = make_directory(parent, name.base, mode, entry);
+    if (!directory.fd) {
+        directory = open_directory(parent.fd.get(), name.base, false);
+        if (directory.fd) {
+            touch(directory);
+        } else {
+            remove(parent, name.base);
+            directory = make_directory(parent, name.base, mode, entry);
+        }
     }
-    remove(parent, base);
-    return make_directory(parent, base, entry);
+    return remember(name.full(), std::move(directory), true).directory;
 }
 
 void Tree::set_directory(const Directory &directory, mode_t mode, const struct timespec &mtime) {
     Meta &meta = directories_[directory.inode];
-    meta.mode = mode;
-    meta.mtime = mtime;
+    meta.mode = mode & DirectoryTable::mode_bits;
+    meta.seconds = mtime.tv_sec;
+    meta.nanoseconds = static_cast<uint32_t>(mtime.tv_nsec);
 }
 
 void Tree::mark(const Directory &parent, const std::string &base) {
@@ -248,15 +311,14 @@ void Tree::remove(const Directory &parent, const std::string &base) {
     const bool is_directory = S_ISDIR(status.st_mode);
     if (is_directory) {
         remove_contents(open_directory(parent.fd.get(), base));
-        directories_.erase(status.st_ino);
     }
     if (unlinkat(parent.fd.get(), base.c_str(), is_directory ? AT_REMOVEDIR : 0) != 0)
         fail_with(errno, "cannot remove " + quoted(base));
     budget_.give_back(S_ISREG(status.st_mode) && status.st_nlink == 1 ? static_cast<uint64_t>(status.st_size)
                                                                       : 0);
-    // The path of parent_ may have led through what is gone.
+    // The paths of remembered directories may have led through what is gone.
     if (!S_ISREG(status.st_mode))
-        parent_path_.clear();
+        forget_paths();
 }
 
 void Tree::remove_contents(const Directory &directory) {
@@ -288,14 +350,17 @@ void Tree::finish() {
 }
 
 void Tree::finish_directory(const Directory &directory) {
-    for (const std::string &name : names_in(directory)) {
-        const Directory child = open_directory(directory.fd.get(), name, false);
-        if (child.fd)
-            finish_directory(child);
+    const Meta meta = directories_[directory.inode];
+    if (!meta.is_leaf) {
+        for (const std::string &name : names_in(directory, Names::directories)) {
+            const Directory child = open_directory(directory.fd.get(), name, false);
+            if (child.fd)
+                finish_directory(child);
+        }
     }
-    const Meta &meta = directories_[directory.inode];
-    const struct timespec times[2] = {{0, UTIME_OMIT}, meta.mtime};
-    if (fchmod(directory.fd.get(), meta.mode) != 0 || futimens(directory.fd.get(), times) != 0)
+    const struct timespec times[2] = {{0, UTIME_OMIT}, {meta.seconds, static_cast<long>(meta.nanoseconds)}};
+    if ((meta.mode != meta.present_mode && fchmod(directory.fd.get(), meta.mode) != 0) ||
+        futimens(directory.fd.get(), times) != 0)
         fail_with(errno, "cannot set the mode and time of a directory");
 }
 

@@ -1,17 +1,21 @@
 // The file tree being made: finding, making and removing names in it without ever leaving its root.
 //
-// Only this process writes the tree, so nothing changes between looking and acting. All directories are
-// mode 0700 until finish(): an image may say 000, and its later entries still have to get in.
+// Only this process writes the tree, so nothing changes between looking and acting. All directories can be
+// read and entered until finish(): an image may say 000, and its later entries still have to get in.
 #pragma once
 
 #include "budget.hh"
 #include "descriptor.hh"
+#include "directory_table.hh"
 #include "entry_name.hh"
 #include "number_set.hh"
+#include "refusal.hh"
 
+#include <array>
+#include <cerrno>
 #include <deque>
 #include <string>
-#include <unordered_map>
+#include <vector>
 
 #include <sys/stat.h>
 
@@ -28,8 +32,9 @@ uint64_t place_of(const Directory &parent, const std::string &base);
 
 class Tree {
   public:
-    // `root` is an empty directory, `budget` must outlive the tree.
-    Tree(Descriptor root, Budget &budget);
+    // `root` is an empty directory, `budget` must outlive the tree. Directories may be `max_depth` levels
+    // below the root.
+    Tree(Descriptor root, Budget &budget, unsigned max_depth);
 
     // From now on names belong to another layer, above the earlier ones.
     void begin_layer(bool is_lowest);
@@ -45,11 +50,30 @@ class Tree {
         return root_;
     }
 
-    // Makes the directory `base`, or keeps the one that is there, and says what it shall be in the end.
-    // Anything else of that name is removed. Returns it open.
-    Directory put_directory(const Directory &parent, const std::string &base, const std::string &entry);
-    // mtime.tv_nsec may be UTIME_OMIT.
+    // Whether what is made with a mode has that mode. Not so below a directory with a default access control
+    // list or a setgid bit, or in odd file systems: modes must then be set afterwards.
+    bool keeps_modes() const {
+        return keeps_modes_;
+    }
+
+    // Makes the directory `name`, or keeps the one that is there. Anything else of that name is removed.
+    // Valid as make_parent's.
+    const Directory &put_directory(const EntryName &name, mode_t mode, const std::string &entry);
+    // Says what the directory shall be in the end. mtime.tv_nsec may be UTIME_OMIT.
     void set_directory(const Directory &directory, mode_t mode, const struct timespec &mtime);
+
+    // Calls `make`, a system call that makes `base`, and removes what it finds in its place.
+    template <typename Make>
+    void replace(const Directory &parent, const std::string &base, const std::string &subject, Make make) {
+        if (make() >= 0)
+            return;
+        if (errno == EEXIST) {
+            remove(parent, base);
+            if (make() >= 0)
+                return;
+        }
+        fail_to_make(errno, subject);
+    }
 
     // Notes that the non-directory `base` belongs to the present layer.
     void mark(const Directory &parent, const std::string &base);
@@ -64,26 +88,36 @@ class Tree {
     void finish();
 
   private:
-    struct Meta {
-        mode_t mode = 0755;
-        struct timespec mtime = {0, UTIME_OMIT};
-        unsigned depth = 0;
+    using Meta = DirectoryTable::Meta;
+
+    // A directory that is kept open, because most entries follow a sibling.
+    struct Remembered {
+        Directory directory;
+        std::string path;        // empty: it no longer leads there
+        bool is_touched = false; // or touching has no meaning
+        uint64_t used = 0;
     };
 
     bool resolve(const std::string &path, const std::string &entry, bool make, Directory &out);
-    Directory make_directory(const Directory &parent, const std::string &base, const std::string &entry);
+    Remembered *recall(const std::string &path);
+    Remembered &remember(const std::string &path, Directory directory, bool is_touched);
+    void forget_paths();
+    Directory make_directory(const Directory &parent, const std::string &base, mode_t mode,
+                             const std::string &entry);
     bool replaces_lower(const Directory &parent, const std::string &base);
     void touch(const Directory &directory);
     void remove_contents(const Directory &directory);
     void finish_directory(const Directory &directory);
+    bool find_whether_modes_are_kept() const;
 
     Budget &budget_;
+    const unsigned max_depth_;
     Directory root_;
-    std::unordered_map<uint64_t, Meta> directories_; // by inode
+    bool keeps_modes_ = false;
+    DirectoryTable directories_;
 
-    // Kept open, because most entries follow a sibling.
-    Directory parent_;
-    std::string parent_path_;
+    std::array<Remembered, 16> remembered_;
+    uint64_t uses_ = 0;
 
     // What the present layer has put into the tree: directories that are its own or hold something of it
     // by inode, all else by place_of().

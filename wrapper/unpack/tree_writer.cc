@@ -2,6 +2,7 @@
 #include "refusal.hh"
 #include "whiteout.hh"
 
+#include <algorithm>
 #include <cerrno>
 #include <cinttypes>
 #include <cstdio>
@@ -16,8 +17,12 @@ namespace {
 // Without setuid and setgid: everything belongs to the job's user, who must not lend themselves out.
 constexpr mode_t kept_mode_bits = 01777;
 
-bool is_kept_attribute(const std::string &name) {
-    return name.rfind("user.", 0) == 0 && name.rfind("user.overlay.", 0) != 0;
+bool is_kept_attribute(const Attribute &attribute) {
+    return attribute.name.rfind("user.", 0) == 0 && attribute.name.rfind("user.overlay.", 0) != 0;
+}
+
+bool has_kept_attribute(const Entry &entry) {
+    return std::any_of(entry.attributes.begin(), entry.attributes.end(), is_kept_attribute);
 }
 
 void write_at(int fd, const uint8_t *data, size_t size, uint64_t offset, const Entry &entry) {
@@ -80,13 +85,7 @@ void TreeWriter::apply(const Entry &entry, EntrySource &source) {
 
 void TreeWriter::put_directory(const EntryName &name, const Entry &entry) {
     const mode_t mode = entry.mode & kept_mode_bits;
-    if (name.is_root()) {
-        set_attributes(tree_.root().fd.get(), entry);
-        tree_.set_directory(tree_.root(), mode, entry.mtime);
-        return;
-    }
-    const Directory &parent = tree_.make_parent(name.parent, entry.name);
-    const Directory made = tree_.put_directory(parent, name.base, entry.name);
+    const Directory &made = name.is_root() ? tree_.root() : tree_.put_directory(name, mode, entry.name);
     set_attributes(made.fd.get(), entry);
     tree_.set_directory(made, mode, entry.mtime);
 }
@@ -94,24 +93,21 @@ void TreeWriter::put_directory(const EntryName &name, const Entry &entry) {
 void TreeWriter::put_file(const EntryName &name, const Entry &entry, EntrySource &source) {
     const Directory &parent = tree_.make_parent(name.parent, entry.name);
     const mode_t mode = entry.mode & kept_mode_bits;
-    const auto create = [&] {
-        return openat(parent.fd.get(), name.base.c_str(),
-                      O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    };
-    Descriptor file(create());
-    if (!file && errno == EEXIST) {
-        tree_.remove(parent, name.base);
-        file.reset(create());
-    }
-    if (!file)
-        fail_to_make(errno, "the file " + quoted(entry.name));
+    // Setting attributes needs write permission.
+    const bool gets_mode_last = !tree_.keeps_modes() || has_kept_attribute(entry);
+    Descriptor file;
+    tree_.replace(parent, name.base, "the file " + quoted(entry.name), [&] {
+        file.reset(openat(parent.fd.get(), name.base.c_str(),
+                          O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                          gets_mode_last ? 0600 : mode));
+        return file.get();
+    });
     budget_.take_inode(entry.name);
-    budget_.take_bytes(entry.size, entry.name);
+    budget_.take_file(entry.size, entry.stored_bytes.value_or(entry.size), entry.name);
     write_content(file.get(), entry, source);
-    // Attributes before the mode, because setting them needs write permission.
     set_attributes(file.get(), entry);
     const struct timespec times[2] = {{0, UTIME_OMIT}, entry.mtime};
-    if (fchmod(file.get(), mode) != 0 || futimens(file.get(), times) != 0)
+    if ((gets_mode_last && fchmod(file.get(), mode) != 0) || futimens(file.get(), times) != 0)
         fail_with(errno, "cannot set the mode and time of " + quoted(entry.name));
     tree_.mark(parent, name.base);
 }
@@ -135,10 +131,9 @@ void TreeWriter::put_symlink(const EntryName &name, const Entry &entry) {
     if (entry.link_target.empty())
         refuse_image("the symbolic link " + quoted(entry.name) + " has no target; rebuild the image");
     const Directory &parent = tree_.make_parent(name.parent, entry.name);
-    tree_.remove(parent, name.base);
+    tree_.replace(parent, name.base, "the symbolic link " + quoted(entry.name),
+                  [&] { return symlinkat(entry.link_target.c_str(), parent.fd.get(), name.base.c_str()); });
     budget_.take_inode(entry.name);
-    if (symlinkat(entry.link_target.c_str(), parent.fd.get(), name.base.c_str()) != 0)
-        fail_to_make(errno, "the symbolic link " + quoted(entry.name));
     const struct timespec times[2] = {{0, UTIME_OMIT}, entry.mtime};
     if (utimensat(parent.fd.get(), name.base.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0)
         fail_with(errno, "cannot set the time of " + quoted(entry.name));
@@ -174,14 +169,20 @@ void TreeWriter::put_hard_link(const EntryName &name, const Entry &entry) {
     const Directory &parent = tree_.make_parent(name.parent, entry.name);
     if (parent.inode == from.inode && name.base == target.base)
         refuse("which is itself");
-    tree_.remove(parent, name.base);
-    budget_.take_inode(entry.name);
-    if (linkat(from.fd.get(), target.base.c_str(), parent.fd.get(), name.base.c_str(), 0) != 0) {
-        // EPERM: the target has become a directory, as the link's parent.
-        if (errno == ENOENT || errno == EPERM)
-            refuse("which it replaces");
-        fail_to_make(errno, "the hard link " + quoted(entry.name));
+    const auto make = [&] {
+        return linkat(from.fd.get(), target.base.c_str(), parent.fd.get(), name.base.c_str(), 0);
+    };
+    bool made = make() == 0;
+    if (!made && errno == EEXIST) {
+        tree_.remove(parent, name.base);
+        made = make() == 0;
     }
+    // EPERM: the target has become a directory, as the link's parent.
+    if (!made && (errno == ENOENT || errno == EPERM))
+        refuse("which it replaces");
+    if (!made)
+        fail_to_make(errno, "the hard link " + quoted(entry.name));
+    budget_.take_inode(entry.name);
     tree_.mark(parent, name.base);
 }
 
@@ -194,7 +195,7 @@ void TreeWriter::skip_special(const EntryName &name) {
 
 void TreeWriter::set_attributes(int fd, const Entry &entry) {
     for (const Attribute &attribute : entry.attributes) {
-        if (!is_kept_attribute(attribute.name))
+        if (!is_kept_attribute(attribute))
             continue;
         if (fsetxattr(fd, attribute.name.c_str(), attribute.value.data(), attribute.value.size(), 0) == 0)
             continue;

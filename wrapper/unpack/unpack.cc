@@ -53,8 +53,8 @@ void copy_directory(int fd, const Tree &tree, TreeWriter &writer) {
 } // namespace
 
 void unpack_image(const Options &options, Descriptor root) {
-    Budget budget(options.max_bytes, options.max_inodes);
-    Tree tree(std::move(root), budget);
+    Budget budget(options.max_bytes, options.max_inodes, free_space_of(root.get()));
+    Tree tree(std::move(root), budget, options.max_depth);
     TreeWriter writer(tree, budget);
     if (options.file)
         unpack_file(options, writer, budget);
