@@ -128,7 +128,7 @@ describe('stowage-unpack: compression of root file systems in files', () => {
   });
 
   it('reports progress up to the size of the file', async () => {
-    const child = startWithFile(sandbox(), sandbox().openBlob(tar), fileArguments(tar));
+    const child = startWithFile(sandbox(), sandbox().openFile(tar), fileArguments(tar));
     const { progress } = await outcomeOf(child);
     assert.match(
       progress,

@@ -48,7 +48,7 @@ export async function unpackFile(
   options: FileOptions = {},
 ): Promise<Outcome> {
   sandbox.renew();
-  return outcomeOf(startWithFile(sandbox, sandbox.openBlob(blob), fileArguments(blob, options)));
+  return outcomeOf(startWithFile(sandbox, sandbox.openFile(blob), fileArguments(blob, options)));
 }
 
 /** Unpacks a file, expects success without a word, and describes the tree by path. */
