@@ -28,6 +28,14 @@ describe('stowage-unpack: command line', () => {
     ['a layer with something after it', ...complete, '--layer', `${layer}:x`],
     ['md5', ...complete, '--layer', `5:1:md5:${'a'.repeat(32)}:sha256:${sum}`],
     ['a digest in upper case', ...complete, '--layer', `5:1:sha256:${'A'.repeat(64)}:sha256:${sum}`],
+    ['a file without digest', ...complete.slice(0, 6), '--file', '5:1'],
+    ['a file with md5', ...complete.slice(0, 6), '--file', `5:1:md5:${'a'.repeat(32)}`],
+    ['a file and a layer', ...complete, '--file', `5:1:sha256:${sum}`],
+    ['a directory and a layer', ...complete, '--directory', '5'],
+    ['--keep-squashfs without a file', ...complete, '--keep-squashfs'],
+    ['seconds that are no number', ...complete, '--max-seconds', 'ten'],
+    ['a file to identify and a layer', ...complete, '--identify', '5'],
+    ['a file to identify and a root', '--identify', '5', '--root-fd', '4'],
     ['a digest that is a path', ...complete, '--layer', `5:1:sha256:../../etc/passwd:sha256:${sum}`],
   ];
   for (const [name, ...arguments_] of misuses) {

@@ -205,7 +205,10 @@ bool DirectoryReader::read(Bytes &piece, uint64_t &offset) {
         offset_ = static_cast<uint64_t>(data);
     if (offset_ >= size_)
         return false;
-    const size_t wanted = std::min<uint64_t>(buffer_.size(), size_ - offset_);
+    size_t wanted = std::min<uint64_t>(buffer_.size(), size_ - offset_);
+    const off_t hole = lseek(file_.get(), static_cast<off_t>(offset_), SEEK_HOLE);
+    if (hole > static_cast<off_t>(offset_))
+        wanted = std::min(wanted, static_cast<size_t>(static_cast<uint64_t>(hole) - offset_));
     ssize_t got;
     do
         got = pread(file_.get(), buffer_.data(), wanted, static_cast<off_t>(offset_));

@@ -20,18 +20,17 @@ namespace {
 
 // The tree, always below the root that confine() made.
 constexpr int tree_calls[] = {
-    SCMP_SYS(openat),    SCMP_SYS(openat2),    SCMP_SYS(mkdirat),    SCMP_SYS(symlinkat),
-    SCMP_SYS(linkat),    SCMP_SYS(unlinkat),   SCMP_SYS(readlinkat), SCMP_SYS(newfstatat),
-    SCMP_SYS(statx),     SCMP_SYS(getdents64), SCMP_SYS(fchmod),     SCMP_SYS(utimensat),
-    SCMP_SYS(fsetxattr), SCMP_SYS(ftruncate),  SCMP_SYS(pwrite64),   SCMP_SYS(fstatfs)};
+    SCMP_SYS(openat),    SCMP_SYS(openat2),    SCMP_SYS(mkdirat),   SCMP_SYS(symlinkat),  SCMP_SYS(linkat),
+    SCMP_SYS(unlinkat),  SCMP_SYS(readlinkat), SCMP_SYS(statx),     SCMP_SYS(getdents64), SCMP_SYS(fchmod),
+    SCMP_SYS(utimensat), SCMP_SYS(fsetxattr),  SCMP_SYS(ftruncate), SCMP_SYS(pwrite64),   SCMP_SYS(fstatfs)};
 
 // What the directory that is copied has besides what a tree has.
 constexpr int copy_calls[] = {SCMP_SYS(flistxattr), SCMP_SYS(fgetxattr)};
 
 constexpr int common_calls[] = {
-    // descriptors
-    SCMP_SYS(fstat), SCMP_SYS(read), SCMP_SYS(pread64), SCMP_SYS(write), SCMP_SYS(lseek), SCMP_SYS(fcntl),
-    SCMP_SYS(close), SCMP_SYS(poll), SCMP_SYS(ppoll),
+    // descriptors; newfstatat is how glibc calls fstat
+    SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(read), SCMP_SYS(pread64), SCMP_SYS(write),
+    SCMP_SYS(lseek), SCMP_SYS(fcntl), SCMP_SYS(close), SCMP_SYS(poll), SCMP_SYS(ppoll),
     // memory
     SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
     // threads
