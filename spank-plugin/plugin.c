@@ -2,8 +2,8 @@
 // docs/path-of-an-image.md; what Slurm makes of their return values in docs/decisions/0002.
 #include "cleanup.h"
 #include "helper.h"
+#include "image_source.h"
 #include "join.h"
-#include "reference.h"
 #include "settings.h"
 #include "step.h"
 #include "tree_directory.h"
@@ -37,9 +37,10 @@ static int on_image(int value, const char *argument, int remote);
 static struct spank_option image_option = {
     .name = "image",
     .arginfo = "REF",
-    .usage = "run the ranks inside the container image REF, for example ubuntu:24.04, "
-             "registry.example.org/team/app:1.2 or app@sha256:<digest>; your user, home directory, working "
-             "directory, devices and network stay those of the host",
+    .usage =
+        "run the ranks inside the container image REF: ubuntu:24.04, registry.example.org/team/app:1.2, "
+        "app@sha256:<digest>, or a file or directory as in ./app.sif, oci:/data/app:1.2; your user, home "
+        "directory, working directory, devices and network stay those of the host",
     .has_arg = 1,
     .cb = on_image,
 };
@@ -79,8 +80,25 @@ static bool contradicts(const char *argument) {
     return image && strcmp(image, argument) != 0 && !(inherited && strcmp(image, inherited) == 0);
 }
 
+// Slurm gives the job's own --image to the commands inside the job, before theirs if they have one.
+static bool is_inherited(const char *argument) {
+    const char *inherited = getenv(INHERITED_VARIABLE);
+    return !requested && inherited && strcmp(argument, inherited) == 0;
+}
+
+// A relative path means the same wherever in the job a command is run.
+static int remember_directory(struct error *err) {
+    char directory[PATH_MAX];
+    if (!getcwd(directory, sizeof directory) || setenv(IMAGE_DIRECTORY_VARIABLE, directory, 1) != 0)
+        return error_errno(err, "cannot tell the working directory, which --image may be relative to");
+    return 0;
+}
+
 static int check_locally(const char *argument, struct error *err) {
-    if (reference_check(argument, err) != 0)
+    struct image_source source;
+    if (image_source_parse(argument, &source, err) != 0)
+        return -1;
+    if (source.scheme != IMAGE_REGISTRY && !is_inherited(argument) && remember_directory(err) != 0)
         return -1;
     if (contradicts(argument))
         return error_set(err,
@@ -123,7 +141,7 @@ static void pass_image_to_batch_step(void) {
 // Takes the image that pass_image_to_batch_step() left, if it left one. A value that does not fit was not its
 // own, but was asked for all the same.
 static void read_image_from_environment(spank_t spank) {
-    char value[REFERENCE_MAX + 1] = "";
+    char value[IMAGE_TEXT_MAX + 1] = "";
     spank_err_t found = spank_getenv(spank, IMAGE_VARIABLE, value, sizeof value);
     if (found == ESPANK_ENV_NOEXIST)
         return;
@@ -142,20 +160,25 @@ static void prepare_step(spank_t spank) {
     uint32_t step_id = 0, ranks = 0;
     struct error err;
     slurmstepd = getpid();
+    // Before anything that can fail: a failure stops only a step that is known to want an image.
+    bool by_option = requested;
+    if (!by_option)
+        read_image_from_environment(spank);
     if (spank_get_item(spank, S_JOB_STEPID, &step_id) != ESPANK_SUCCESS ||
         spank_get_item(spank, S_JOB_LOCAL_TASK_COUNT, &ranks) != ESPANK_SUCCESS) {
         error_set(&err, "Slurm does not say which step this is");
         defer(&err);
         return;
     }
-    bool on_host = step_id == EXTERN_STEP || (is_batch(step_id) && !settings.batch_in_container);
+    // What srun starts has its image from an option; the variable is there as well, but meant for the batch
+    // step.
+    bool on_host = is_batch(step_id) ? !settings.batch_in_container : step_id == EXTERN_STEP || !by_option;
     if (on_host && !failed)
         requested = false;
-    else if (!requested && is_batch(step_id))
-        read_image_from_environment(spank);
     if (!requested)
         return;
-    if (reference_check(image, &err) != 0 || step_create(&step, ranks, &err) != 0)
+    struct image_source source;
+    if (image_source_parse(image, &source, &err) != 0 || step_create(&step, ranks, &err) != 0)
         defer(&err);
 }
 

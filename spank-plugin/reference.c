@@ -170,9 +170,18 @@ static int check_path(const char *path, size_t length, const char *shown, struct
     }
 }
 
+// "REGISTRY#REPOSITORY" of enroot and pyxis, which says where the registry ends. Writes it the usual way.
+static const char *split_at_hash(const char *text, char copy[REFERENCE_MAX + 1], bool *with_registry) {
+    const char *hash = text + strcspn(text, "/#");
+    *with_registry = *hash == '#';
+    if (!*with_registry)
+        return text;
+    memcpy(copy, text, strlen(text) + 1);
+    copy[hash - text] = '/';
+    return copy;
+}
+
 int reference_check(const char *text, struct error *err) {
-    if (!text || text[0] == '\0')
-        return error_set(err, "--image needs the name of an image, for example --image=ubuntu:24.04");
     if (strnlen(text, REFERENCE_MAX + 1) > REFERENCE_MAX)
         return error_set(err, "--image: the name is longer than %d bytes", REFERENCE_MAX);
     if (!is_printable_ascii(text))
@@ -183,16 +192,15 @@ int reference_check(const char *text, struct error *err) {
     snprintf(shown, sizeof shown, "%s", text);
     if (strncmp(text, "docker://", 9) == 0)
         text += 9;
+    else if (strncmp(text, "docker:", 7) == 0)
+        text += 7;
     // Not the whole name, which may go on with a password.
     if (strstr(text, "://"))
         return error_set(err, "--image: '%.*s://' is not known here; leave it out, or write docker://",
                          (int)strcspn(shown, ":"), shown);
-    if (text[0] == '/' || text[0] == '.' || text[0] == '~')
-        return error_set(
-            err,
-            "--image=%s: this is a path, and Stowage runs images from registries; push the image to "
-            "one and name it",
-            shown);
+    char copy[REFERENCE_MAX + 1];
+    bool with_registry;
+    text = split_at_hash(text, copy, &with_registry);
 
     const char *at_sign = strchr(text, '@');
     const char *first_slash = strchr(text, '/');
@@ -219,11 +227,15 @@ int reference_check(const char *text, struct error *err) {
         return error_set(err, "--image=%s: the name without tag is longer than %d bytes", shown,
                          NAME_MAX_BYTES);
     const char *slash = memchr(text, '/', name_length);
-    if (slash && looks_like_registry(text, (size_t)(slash - text))) {
+    if (slash && (with_registry || looks_like_registry(text, (size_t)(slash - text)))) {
         if (!is_registry(text, (size_t)(slash - text)))
             return error_set(err, "--image=%s: '%.*s' is not the name of a registry (host or host:port)",
                              shown, (int)(slash - text), text);
         text = slash + 1;
-    }
+    } else if (name_length == 64 && strspn(text, "0123456789abcdef") >= name_length)
+        return error_set(err,
+                         "--image=%s: 64 hex digits are an image's id; name the image, or write "
+                         "name@sha256:...",
+                         shown);
     return check_path(text, (size_t)(name_end - text), shown, err);
 }

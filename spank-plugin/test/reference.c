@@ -35,6 +35,11 @@ static const char *const GOOD[] = {
     "app:1@" SHA256,
     "localhost:5000/app:1@" SHA256,
     "app@sha512:" HEX64 HEX64,
+    "docker:ubuntu:24.04",
+    "docker:quay.io/team/app",
+    "host.example#team/app:1",
+    "docker://host.example:5000#app",
+    "nodot#app@" SHA256,
     NAME255 ":1",
 };
 
@@ -43,8 +48,7 @@ static const struct {
     const char *reason;
     const char *claim;
 } BAD[] = {
-    {NULL, "for example --image=ubuntu:24.04", "refuses a missing reference with an example"},
-    {"", "for example --image=ubuntu:24.04", "refuses an empty reference with an example"},
+    {"", "lower-case", "refuses an empty reference"},
     {" ubuntu", "spaces, control or non-ASCII", "refuses a space"},
     {"ubuntu\n", "spaces, control or non-ASCII", "refuses a newline"},
     {"ubun\033[2Jtu", "spaces, control or non-ASCII", "refuses an escape sequence"},
@@ -57,15 +61,20 @@ static const struct {
     {"a._b", "lower-case", "refuses a dot beside an underscore"},
     {"-app", "lower-case", "refuses a leading dash, which would read as an option"},
     {"app-", "lower-case", "refuses a trailing dash"},
-    {".app", "is a path", "refuses a leading dot"},
+    {".app", "lower-case", "refuses a leading dot"},
     {"app_", "lower-case", "refuses a trailing underscore"},
     {"team//app", "lower-case", "refuses an empty path component"},
-    {"/etc/passwd", "is a path", "refuses an absolute path"},
+    {"/etc/passwd", "lower-case", "refuses an absolute path"},
     {"team/", "lower-case", "refuses a trailing slash"},
-    {"../app", "is a path", "refuses a leading .."},
+    {"../app", "not the name of a registry", "refuses a leading .."},
     {"team/../app", "lower-case", "refuses .. in a path"},
     {"docker://", "lower-case", "refuses a transport without a name"},
     {"oci:app:1", "is not a tag", "refuses another transport"},
+    {"#app", "not the name of a registry", "refuses an empty registry before #"},
+    {"host.example#", "lower-case", "refuses an empty name behind #"},
+    {"host.example#a#b", "lower-case", "refuses a second #"},
+    {"host.example/team#app", "lower-case", "refuses # behind the first component"},
+    {HEX64, "an image's id", "refuses the id of an image"},
     {"@" SHA256, "lower-case", "refuses a digest without a name"},
     {"app:", "is not a tag", "refuses an empty tag"},
     {"app:.1", "is not a tag", "refuses a tag that starts with a dot"},
@@ -119,6 +128,9 @@ static const char *const WITH_PASSWORD[] = {
     "s3cret@host.example/app",
     ":s3cret@host.example/app",
     "host.example/user:s3cret@other.example/app",
+    "user:s3cret@host.example#app",
+    "docker:user:s3cret@host.example/app",
+    "s3cret@host.example#app",
 };
 
 static void check_long_references(void) {
