@@ -106,6 +106,12 @@ static int copy_path(char to[PATH_MAX], const char *record) {
     return record && record[0] == '/' && snprintf(to, PATH_MAX, "%s", record) < PATH_MAX ? 0 : -1;
 }
 
+// A directory that is used where it is has none.
+static int copy_lock(char to[PATH_MAX], const char *record) {
+    to[0] = '\0';
+    return record && record[0] == '\0' ? 0 : copy_path(to, record);
+}
+
 // The answer is "E<sentence>\0", or "H<pid>\0", "L<lock>\0", "W<directory>\0" and then the environment
 // records of struct step_container.
 static int parse_reply(char *reply, size_t length, struct step_container *container, struct error *err) {
@@ -120,7 +126,7 @@ static int parse_reply(char *reply, size_t length, struct step_container *contai
     const char *lock = take_record(&at, end, 'L');
     const char *directory = take_record(&at, end, 'W');
     long holder = pid ? strtol(pid, NULL, 10) : 0;
-    if (holder <= 1 || holder > INT_MAX || copy_path(container->tree_lock, lock) != 0 ||
+    if (holder <= 1 || holder > INT_MAX || copy_lock(container->tree_lock, lock) != 0 ||
         copy_path(container->working_directory, directory) != 0)
         return error_set(err,
                          "stowage-enter is of another release; the administrators must install the same one");

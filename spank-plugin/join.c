@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <sys/file.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
@@ -20,8 +21,9 @@ int join_container(const struct step_container *container, int *pidfd, struct er
     cleanup_close int target = pidfd_open(container->holder, 0);
     if (target < 0)
         return error_errno(err, "the process that keeps the container is gone");
-    cleanup_close int lock = lock_tree(container->tree_lock, err);
-    if (lock < 0)
+    bool has_lock = container->tree_lock[0] != '\0';
+    cleanup_close int lock = has_lock ? lock_tree(container->tree_lock, err) : -1;
+    if (has_lock && lock < 0)
         return -1;
     if (setns(target, CLONE_NEWUSER | CLONE_NEWNS) != 0)
         return error_errno(err, "cannot join the container's namespaces");

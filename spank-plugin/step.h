@@ -25,7 +25,7 @@ enum step_outcome {
 struct step_container {
     // Process that keeps the namespaces alive until the last rank has joined.
     pid_t holder;
-    // Lock of the image's tree, on the host; see enter/tree_store.h.
+    // Lock of the image's tree, on the host, see enter/tree_store.h; empty if it is no tree of ours.
     char tree_lock[PATH_MAX];
     // Directory to start in, inside the container.
     char working_directory[PATH_MAX];

@@ -67,16 +67,16 @@ static int receive_descriptors(int fd, int *descriptors, size_t count, struct er
     return 0;
 }
 
-int daemon_fetch_blobs(const Stowage__V1__ContainerPlan *plan, int *descriptors, size_t count,
-                       struct error *err) {
+int daemon_fetch_blobs(const char *socket_path, const ProtobufCBinaryData *ticket, int *descriptors,
+                       size_t count, struct error *err) {
     if (count > DESCRIPTORS_MAX)
         return error_set(err, "the image has more than %d layers", DESCRIPTORS_MAX);
-    cleanup_close int fd = unix_connect(plan->blob_socket, err);
+    cleanup_close int fd = unix_connect(socket_path, err);
     if (fd < 0)
         return -1;
     struct timeval limit = {.tv_sec = ANSWER_SECONDS};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    if (send_all(fd, plan->blob_ticket.data, plan->blob_ticket.len, err) != 0)
+    if (send_all(fd, ticket->data, ticket->len, err) != 0)
         return -1;
     return receive_descriptors(fd, descriptors, count, err);
 }

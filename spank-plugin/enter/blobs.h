@@ -3,10 +3,10 @@
 
 #include "error.h"
 
+#include <protobuf-c/protobuf-c.h>
 #include <stddef.h>
-#include <stowage/v1/image.pb-c.h>
 
-// Fetches the layers' descriptors for a plan's ticket (ContainerPlan.blob_ticket). `descriptors` has room for
+// Fetches the layers' descriptors for a ticket (ContainerPlan.blob_ticket). `descriptors` has room for
 // `count`; on success all are open and owned by the caller.
-int daemon_fetch_blobs(const Stowage__V1__ContainerPlan *plan, int *descriptors, size_t count,
-                       struct error *err);
+int daemon_fetch_blobs(const char *socket_path, const ProtobufCBinaryData *ticket, int *descriptors,
+                       size_t count, struct error *err);

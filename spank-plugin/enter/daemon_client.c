@@ -27,13 +27,17 @@ struct call {
     nghttp2_session *session;
     int fd;
     int32_t stream;
-    uint8_t *request;
-    size_t request_bytes;
-    size_t request_sent;
+    // Framed messages that nghttp2 has not taken yet, and whether more may follow.
+    uint8_t *requests;
+    size_t requests_bytes;
+    size_t requests_sent;
+    bool may_ask;
     uint8_t *unsent;
     size_t unsent_bytes;
     uint8_t *received;
     size_t received_bytes;
+    // The server has ended its side of the call; both have.
+    bool ended;
     bool closed;
     bool welcomed;
     // Whether there is an answer, and whether it is one in gRPC.
@@ -41,8 +45,7 @@ struct call {
     bool grpc;
     int status;
     char message[ERROR_TEXT_MAX];
-    daemon_progress on_progress;
-    void *progress_context;
+    const struct daemon_listener *listener;
     Stowage__V1__ContainerPlan *plan;
     // Set by the callbacks, which cannot fail in words themselves.
     struct error *err;
@@ -112,20 +115,82 @@ static int receive(struct call *call) {
     return call->failed ? -1 : 0;
 }
 
+// The request stays open for as long as stowaged may ask for documents: nghttp2 is told to wait, and resumed
+// when there is something to send or nothing more will follow.
 static ssize_t on_read_request(nghttp2_session *session, int32_t stream, uint8_t *buffer, size_t length,
                                uint32_t *flags, nghttp2_data_source *source, void *context) {
     (void)session;
     (void)stream;
     (void)context;
     struct call *call = source->ptr;
-    size_t rest = call->request_bytes - call->request_sent;
+    size_t rest = call->requests_bytes - call->requests_sent;
+    if (rest == 0 && call->may_ask)
+        return NGHTTP2_ERR_DEFERRED;
     if (length > rest)
         length = rest;
-    memcpy(buffer, call->request + call->request_sent, length);
-    call->request_sent += length;
-    if (call->request_sent == call->request_bytes)
+    memcpy(buffer, call->requests + call->requests_sent, length);
+    call->requests_sent += length;
+    if (length == rest)
+        call->requests_sent = call->requests_bytes = 0;
+    if (length == rest && !call->may_ask)
         *flags |= NGHTTP2_DATA_FLAG_EOF;
     return (ssize_t)length;
+}
+
+static int add_request(struct call *call, const Stowage__V1__PrepareRequest *request) {
+    size_t length = stowage__v1__prepare_request__get_packed_size(request);
+    uint8_t *grown = realloc(call->requests, call->requests_bytes + PREFIX_BYTES + length);
+    if (!grown)
+        return error_errno(call->err, "cannot hold the request to stowaged");
+    const uint8_t prefix[PREFIX_BYTES] = {0, (uint8_t)(length >> 24), (uint8_t)(length >> 16),
+                                          (uint8_t)(length >> 8), (uint8_t)length};
+    memcpy(grown + call->requests_bytes, prefix, PREFIX_BYTES);
+    stowage__v1__prepare_request__pack(request, grown + call->requests_bytes + PREFIX_BYTES);
+    call->requests = grown;
+    call->requests_bytes += PREFIX_BYTES + length;
+    return 0;
+}
+
+static int answer_document(struct call *call, const Stowage__V1__DocumentWanted *wanted) {
+    const struct daemon_listener *listener = call->listener;
+    Stowage__V1__Document document = STOWAGE__V1__DOCUMENT__INIT;
+    document.name = wanted->name;
+    char *const no_problem = document.problem;
+    if (!call->may_ask)
+        return error_set(call->err, "stowaged asked for '%s', a file of an image that has none",
+                         wanted->name);
+    if (listener->document(listener->context, wanted, &document, call->err) != 0)
+        return -1;
+    Stowage__V1__PrepareRequest request = STOWAGE__V1__PREPARE_REQUEST__INIT;
+    request.document = &document;
+    int result = add_request(call, &request);
+    free(document.content.data);
+    if (document.problem != no_problem)
+        free(document.problem);
+    nghttp2_session_resume_data(call->session, call->stream);
+    return result;
+}
+
+// The plan is the last that stowaged has to say.
+static void take_plan(struct call *call, Stowage__V1__PrepareResponse *response) {
+    if (call->plan)
+        stowage__v1__container_plan__free_unpacked(call->plan, NULL);
+    call->plan = response->plan;
+    response->plan = NULL;
+    response->event_case = STOWAGE__V1__PREPARE_RESPONSE__EVENT__NOT_SET;
+    if (call->may_ask) {
+        call->may_ask = false;
+        nghttp2_session_resume_data(call->session, call->stream);
+    }
+}
+
+static int check_welcome(const struct call *call, const Stowage__V1__Version *welcome) {
+    if (welcome->protocol == PROTOCOL_VERSION)
+        return 0;
+    return error_set(call->err,
+                     "stowage-enter %s speaks protocol %d and %s speaks protocol %u; the administrators must "
+                     "install the same release of both",
+                     SOFTWARE_VERSION, PROTOCOL_VERSION, welcome->software, welcome->protocol);
 }
 
 static int handle_event(struct call *call, const uint8_t *bytes, size_t length) {
@@ -134,35 +199,31 @@ static int handle_event(struct call *call, const uint8_t *bytes, size_t length) 
         error_set(call->err, "stowaged sent something that is not a PrepareResponse");
         return fail(call);
     }
+    const struct daemon_listener *listener = call->listener;
     int result = 0;
     switch (response->event_case) {
     case STOWAGE__V1__PREPARE_RESPONSE__EVENT_WELCOME:
-        if (response->welcome->protocol != PROTOCOL_VERSION) {
-            error_set(
-                call->err,
-                "stowage-enter %s speaks protocol %d and %s speaks protocol %u; the administrators must "
-                "install the same release of both",
-                SOFTWARE_VERSION, PROTOCOL_VERSION, response->welcome->software, response->welcome->protocol);
-            result = fail(call);
-        }
+        result = check_welcome(call, response->welcome);
         call->welcomed = true;
         break;
     case STOWAGE__V1__PREPARE_RESPONSE__EVENT_PROGRESS:
-        call->on_progress(call->progress_context, response->progress);
+        listener->progress(listener->context, response->progress);
+        break;
+    case STOWAGE__V1__PREPARE_RESPONSE__EVENT_DOCUMENT_WANTED:
+        result = answer_document(call, response->document_wanted);
+        break;
+    case STOWAGE__V1__PREPARE_RESPONSE__EVENT_LAYERS:
+        result = listener->layers(listener->context, response->layers, call->err);
         break;
     case STOWAGE__V1__PREPARE_RESPONSE__EVENT_PLAN:
-        if (call->plan)
-            stowage__v1__container_plan__free_unpacked(call->plan, NULL);
-        call->plan = response->plan;
-        response->plan = NULL;
-        response->event_case = STOWAGE__V1__PREPARE_RESPONSE__EVENT__NOT_SET;
+        take_plan(call, response);
         break;
     default:
         // An event of a later release; what matters here is the plan.
         break;
     }
     stowage__v1__prepare_response__free_unpacked(response, NULL);
-    return result;
+    return result == 0 ? 0 : fail(call);
 }
 
 // Takes whole messages off the front of what was received.
@@ -236,6 +297,16 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return 0;
 }
 
+// The server may end its side, as with a failure, while the request is still open: all is said then.
+static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *context) {
+    (void)session;
+    struct call *call = context;
+    bool last = (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
+                (frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
+    call->ended = call->ended || (last && frame->hd.stream_id == call->stream);
+    return 0;
+}
+
 static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t code, void *context) {
     (void)session;
     (void)code;
@@ -250,6 +321,7 @@ static int open_session(struct call *call) {
         return -1;
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
     int result = nghttp2_session_client_new(&call->session, callbacks, call);
     nghttp2_session_callbacks_del(callbacks);
@@ -285,35 +357,55 @@ static int submit(struct call *call) {
     return call->stream < 0 ? -1 : 0;
 }
 
-static time_t now_seconds(void) {
+static int64_t now_ms(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec;
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+// Waits for stowaged until `silence_ends`, and for what the listener waits for. Sets *heard if stowaged said
+// something.
+static int wait_for_events(struct call *call, int64_t silence_ends, bool *heard) {
+    const struct daemon_listener *listener = call->listener;
+    struct pollfd watched[DAEMON_WATCHED_MAX + 1];
+    int64_t left = silence_ends - now_ms();
+    listener->watch(listener->context, watched);
+    watched[DAEMON_WATCHED_MAX] =
+        (struct pollfd){.fd = call->fd, .events = call->unsent_bytes > 0 ? POLLIN | POLLOUT : POLLIN};
+    if (poll(watched, DAEMON_WATCHED_MAX + 1, left > 0 ? (int)left : 0) < 0) {
+        if (errno != EINTR)
+            return error_errno(call->err, "cannot wait for stowaged");
+        return 0;
+    }
+    *heard = watched[DAEMON_WATCHED_MAX].revents != 0;
+    return listener->ready(listener->context, watched, call->err);
 }
 
 static int run_call(struct call *call) {
-    time_t deadline = now_seconds() + TOTAL_SECONDS;
+    int64_t deadline = now_ms() + (int64_t)TOTAL_SECONDS * 1000;
+    int64_t silence_ends = now_ms() + SILENCE_MS;
     while (!call->closed) {
         if (send_due(call) != 0)
             return -1;
-        // What was sent may have been the end of the call, by us.
-        if (call->closed)
+        // What was sent may have been the end of the call, by us. If the server has ended it, what is left to
+        // send is for nobody.
+        if (call->closed || call->ended)
             break;
         // nghttp2 has given up on what it heard, and has said goodbye.
         if (!nghttp2_session_want_read(call->session) && !nghttp2_session_want_write(call->session))
             return not_stowaged(call->err);
-        short events = call->unsent_bytes > 0 ? POLLIN | POLLOUT : POLLIN;
-        struct pollfd ready = {.fd = call->fd, .events = events};
-        int count = poll(&ready, 1, SILENCE_MS);
-        if (count < 0 && errno != EINTR)
-            return error_errno(call->err, "cannot wait for stowaged");
-        if (count == 0)
+        bool heard = false;
+        if (wait_for_events(call, silence_ends, &heard) != 0)
+            return -1;
+        if (heard)
+            silence_ends = now_ms() + SILENCE_MS;
+        else if (now_ms() >= silence_ends)
             return error_set(
                 call->err,
                 "stowaged has not answered for %d seconds; try again, and tell the administrators "
                 "if it stays so",
                 SILENCE_MS / 1000);
-        if (now_seconds() > deadline)
+        if (now_ms() > deadline)
             return error_set(call->err, "the image is not ready after %d hours", TOTAL_SECONDS / 3600);
         if (receive(call) != 0)
             return -1;
@@ -343,31 +435,24 @@ static int verdict(struct call *call) {
     return 0;
 }
 
-static int frame_request(struct call *call, const Stowage__V1__PrepareRequest *request) {
-    size_t length = stowage__v1__prepare_request__get_packed_size(request);
-    call->request = malloc(PREFIX_BYTES + length);
-    if (!call->request)
-        return error_errno(call->err, "cannot hold the request to stowaged");
-    const uint8_t prefix[PREFIX_BYTES] = {0, (uint8_t)(length >> 24), (uint8_t)(length >> 16),
-                                          (uint8_t)(length >> 8), (uint8_t)length};
-    memcpy(call->request, prefix, PREFIX_BYTES);
-    stowage__v1__prepare_request__pack(request, call->request + PREFIX_BYTES);
-    call->request_bytes = PREFIX_BYTES + length;
-    return 0;
+// Only such an image has documents.
+static bool has_documents(const Stowage__V1__PrepareRequest *request) {
+    return request->local &&
+           request->local->format != STOWAGE__V1__LOCAL_IMAGE__FORMAT__FORMAT_ROOT_FILE_SYSTEM;
 }
 
 int daemon_prepare(const char *socket_path, const Stowage__V1__PrepareRequest *request,
-                   daemon_progress on_progress, void *progress_context, Stowage__V1__ContainerPlan **plan,
+                   const struct daemon_listener *listener, Stowage__V1__ContainerPlan **plan,
                    struct error *err) {
     cleanup_close int fd = unix_connect(socket_path, err);
     if (fd < 0)
         return -1;
     struct call call = {.fd = fd,
                         .status = GRPC_STATUS_UNKNOWN,
-                        .on_progress = on_progress,
-                        .progress_context = progress_context,
+                        .may_ask = has_documents(request),
+                        .listener = listener,
                         .err = err};
-    int result = frame_request(&call, request);
+    int result = add_request(&call, request);
     if (result == 0 && (open_session(&call) != 0 || submit(&call) != 0))
         result = error_set(err, "cannot start a call to stowaged");
     if (result == 0)
@@ -376,7 +461,7 @@ int daemon_prepare(const char *socket_path, const Stowage__V1__PrepareRequest *r
         result = verdict(&call);
 
     nghttp2_session_del(call.session);
-    free(call.request);
+    free(call.requests);
     free(call.unsent);
     free(call.received);
     if (result == 0)

@@ -3,16 +3,33 @@
 
 #include "error.h"
 
+#include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stowage/v1/image.pb-c.h>
 
-// Called for each progress event; the event is valid only during the call.
-typedef void (*daemon_progress)(void *context, const Stowage__V1__Progress *progress);
+enum { DAEMON_WATCHED_MAX = 4 };
+
+// What the caller does while the call goes on. Messages are valid only during the call of the function.
+struct daemon_listener {
+    void *context;
+    void (*progress)(void *context, const Stowage__V1__Progress *progress);
+    // Fills in the content of a file of the local image, or the problem with it; either is freed with free(3)
+    // once it is sent. Never called unless the request has a local image. Fails if there is no memory.
+    int (*document)(void *context, const Stowage__V1__DocumentWanted *wanted, Stowage__V1__Document *document,
+                    struct error *err);
+    // A failure ends the call.
+    int (*layers)(void *context, const Stowage__V1__Layers *layers, struct error *err);
+    // Further descriptors to wait for, and what to do when one of them, or stowaged, has something to say. -1
+    // for those that are not used. A failure ends the call.
+    void (*watch)(void *context, struct pollfd watched[DAEMON_WATCHED_MAX]);
+    int (*ready)(void *context, const struct pollfd watched[DAEMON_WATCHED_MAX], struct error *err);
+};
 
 // Sends `request` and reads the stream to its end. On success *plan is owned by the caller, who releases it
-// with stowage__v1__container_plan__free_unpacked(). Fails with the daemon's own sentence if it refused, or
-// with what is wrong with the connection: nobody listens, silence for 30 s, more than two hours in all,
-// another protocol.
+// with stowage__v1__container_plan__free_unpacked(). Fails with the daemon's own sentence if it refused, with
+// the listener's, or with what is wrong with the connection: nobody listens, silence for 30 s, more than two
+// hours in all, another protocol.
 int daemon_prepare(const char *socket_path, const Stowage__V1__PrepareRequest *request,
-                   daemon_progress on_progress, void *progress_context, Stowage__V1__ContainerPlan **plan,
+                   const struct daemon_listener *listener, Stowage__V1__ContainerPlan **plan,
                    struct error *err);

@@ -2,11 +2,14 @@
 // Runs as the job's user, in the step's cgroup; started by the plugin, and by hand only to see what it says.
 // enter_image() is steps 3 to 8 of docs/path-of-an-image.md.
 #include "account.h"
+#include "acquire_image.h"
 #include "bind_mount.h"
 #include "cleanup.h"
-#include "daemon_client.h"
 #include "holder.h"
+#include "image_environment.h"
+#include "image_source.h"
 #include "in_root.h"
+#include "local_image.h"
 #include "namespace.h"
 #include "options.h"
 #include "progress.h"
@@ -22,8 +25,6 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <unistd.h>
-
-enum { ATTEMPTS_MAX = 5, HOST_DIRECTORIES_MAX = 2 };
 
 static const char USAGE[] =
     "stowage-enter is started by Slurm's plugin spank_stowage.so; see docs/path-of-an-image.md.\n"
@@ -47,82 +48,6 @@ static const char *node_name(void) {
     if (!name && gethostname(host, sizeof host - 1) == 0)
         name = host;
     return name ? name : "this node";
-}
-
-static void on_progress(void *context, const Stowage__V1__Progress *event) {
-    struct progress *progress = context;
-    if (event->phase == STOWAGE__V1__PROGRESS__PHASE__PHASE_DOWNLOADING)
-        progress_bytes(progress, "downloading", event->image_done_bytes, event->image_total_bytes);
-    else if (event->detail[0] != '\0')
-        progress_note(progress, event->detail);
-    else
-        progress_bytes(progress, "looking up", 0, 0);
-}
-
-// What must be visible at its own path besides home and working directory: the batch script's directory, and
-// where Slurm's PMIx server keeps its sockets and shared memory, which it names with a slash at the end.
-static size_t host_directories(const struct options *options, char *directories[HOST_DIRECTORIES_MAX]) {
-    size_t count = 0;
-    if (options->shown_directory)
-        directories[count++] = (char *)options->shown_directory;
-    char *pmix = getenv("PMIX_SERVER_TMPDIR");
-    if (pmix && pmix[0] == '/' && access(pmix, F_OK) == 0) {
-        for (size_t end = strlen(pmix); end > 1 && pmix[end - 1] == '/'; end--)
-            pmix[end - 1] = '\0';
-        directories[count++] = pmix;
-    }
-    return count;
-}
-
-static int prepare(const struct options *options, const struct account *account, char **digests,
-                   struct progress *progress, Stowage__V1__ContainerPlan **plan, struct error *err) {
-    char *directories[HOST_DIRECTORIES_MAX];
-    Stowage__V1__Version version = STOWAGE__V1__VERSION__INIT;
-    version.protocol = PROTOCOL_VERSION;
-    version.software = "stowage-enter " SOFTWARE_VERSION;
-    Stowage__V1__JobContext job = STOWAGE__V1__JOB_CONTEXT__INIT;
-    job.job_id = options->job_id;
-    job.step_id = options->step_id;
-    job.node_name = (char *)progress->node;
-    Stowage__V1__PrepareRequest request = STOWAGE__V1__PREPARE_REQUEST__INIT;
-    request.client = &version;
-    request.reference = (char *)options->image;
-    request.job = &job;
-    while (digests && digests[request.n_unpacked_digests])
-        request.n_unpacked_digests++;
-    request.unpacked_digests = digests;
-    request.home_directory = account->home;
-    request.working_directory = (char *)options->working_directory;
-    request.n_host_directories = host_directories(options, directories);
-    request.host_directories = directories;
-    return daemon_prepare(options->socket, &request, on_progress, progress, plan, err);
-}
-
-static void free_digests(char **digests) {
-    for (char **at = digests; at && *at; at++)
-        free(*at);
-    free(digests);
-}
-
-// Asks the daemon and gets hold of the tree. On success *plan and tree->lock belong to the caller.
-static int acquire_image(const struct options *options, const struct account *account,
-                         const struct tree_store *store, struct progress *progress,
-                         Stowage__V1__ContainerPlan **plan, struct tree *tree, struct error *err) {
-    // Each end of another job may remove the tree between the daemon's answer and its use.
-    for (int attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-        char **digests = tree_store_digests(store, err);
-        int result = digests ? prepare(options, account, digests, progress, plan, err) : -1;
-        free_digests(digests);
-        if (result != 0)
-            return -1;
-        result = tree_acquire(tree, store, *plan, progress, err);
-        if (result == 0)
-            return 0;
-        stowage__v1__container_plan__free_unpacked(*plan, NULL);
-        if (result != TREE_GONE)
-            return error_wrap(err, "image %s", options->image);
-    }
-    return error_set(err, "the unpacked image was removed again and again by jobs that ended; try again");
 }
 
 static bool is_at_or_below(const char *path, const char *ancestor) {
@@ -160,23 +85,61 @@ static const char *choose_directory(int root, const struct options *options,
     return chosen;
 }
 
-static int build_container(const struct options *options, const struct account *account,
-                           const struct tree *tree, const Stowage__V1__ContainerPlan *plan,
-                           struct progress *progress, const char **directory, struct error *err) {
-    if (namespace_enter(err) != 0)
+// Puts the image, as the lower layer, and the step's writable layer together. Returns a descriptor of the
+// root.
+static int make_root(struct tree *tree, struct error *err) {
+    char directory[32];
+    if (namespace_enter(&tree->directory, err) != 0)
         return -1;
-    cleanup_close int root = root_mount(tree->path, tree->mount_point, err);
+    snprintf(directory, sizeof directory, "/proc/self/fd/%d", tree->directory);
+    return root_mount(tree->directory < 0 ? tree->path : directory, tree->mount_point, err);
+}
+
+static int build_container(const struct options *options, const struct account *account, struct tree *tree,
+                           const Stowage__V1__ContainerPlan *plan, struct progress *progress,
+                           const char **directory, struct error *err) {
+    cleanup_close int root = make_root(tree, err);
     if (root < 0 || bind_mounts(root, plan, err) != 0 || account_write(account, root, err) != 0)
         return -1;
     *directory = choose_directory(root, options, plan, progress, err);
     return *directory ? root_pivot(root, err) : -1;
 }
 
+// Opens the image if it is in the user's own files. Returns 1 if so, 0 if it is in a registry.
+static int open_local_image(const struct options *options, const struct account *account,
+                            const struct tree_store *store, struct local_image *local,
+                            struct progress *progress, struct error *err) {
+    struct image_source source;
+    if (image_source_parse(options->image, &source, err) != 0)
+        return -1;
+    if (source.scheme == IMAGE_REGISTRY)
+        return 0;
+    const char *base = getenv(IMAGE_DIRECTORY_VARIABLE);
+    return local_image_open(local, &source, base, account->home, store, progress, err) == 0 ? 1 : -1;
+}
+
+// Call inside the container.
+static int choose_environment(struct environment *environment, const Stowage__V1__ContainerPlan *plan,
+                              const struct local_image *local, const struct host_files *files,
+                              struct progress *progress, struct error *err) {
+    if (environment_from_plan(environment, plan, err) != 0)
+        return -1;
+    // All other images say in their configuration, and so in the plan, what is to be set.
+    if (local && local->format == STOWAGE__V1__LOCAL_IMAGE__FORMAT__FORMAT_ROOT_FILE_SYSTEM) {
+        bool is_squashfs = local->identity.kind && strcmp(local->identity.kind, "squashfs") == 0;
+        image_environment_add(environment, files, is_squashfs, progress);
+    }
+    return 0;
+}
+
 static int enter_image(const struct options *options, struct error *err) {
     struct progress progress;
     struct account account;
     struct tree_store store;
+    struct local_image image;
     struct tree tree;
+    struct host_files host_files;
+    struct environment environment;
     Stowage__V1__ContainerPlan *plan = NULL;
     const char *directory;
     pid_t holder;
@@ -185,15 +148,19 @@ static int enter_image(const struct options *options, struct error *err) {
     cleanup_close int lifeline = pidfd_open(options->lifeline, 0);
     if (lifeline < 0)
         return error_errno(err, "slurmstepd (process %d) is gone", (int)options->lifeline);
-    if (account_read(&account, err) != 0 || tree_store_open(&store, options->trees, err) != 0)
+    if (account_read(&account, err) != 0 || tree_store_open(&store, options->trees, err) != 0 ||
+        host_files_open(&host_files, err) != 0)
         return -1;
-    if (acquire_image(options, &account, &store, &progress, &plan, &tree, err) != 0)
+    int found = open_local_image(options, &account, &store, &image, &progress, err);
+    const struct local_image *local = found == 1 ? &image : NULL;
+    if (found < 0 || acquire_image(options, &account, &store, local, &progress, &plan, &tree, err) != 0)
         return -1;
-    if (build_container(options, &account, &tree, plan, &progress, &directory, err) != 0)
+    if (build_container(options, &account, &tree, plan, &progress, &directory, err) != 0 ||
+        choose_environment(&environment, plan, local, &host_files, &progress, err) != 0)
         return error_wrap(err, "image %s", options->image);
     if (holder_start(lifeline, &holder, err) != 0)
         return -1;
-    if (reply_ready(holder, tree.lock_path, directory, plan, err) != 0) {
+    if (reply_ready(holder, tree.lock_path, directory, &environment, err) != 0) {
         kill(holder, SIGKILL);
         return -1;
     }

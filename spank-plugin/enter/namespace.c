@@ -27,7 +27,17 @@ static int explain_refusal(struct error *err) {
                      strerror(errno));
 }
 
-int namespace_enter(struct error *err) {
+// The kernel takes the working directory along into the copy of the mounts (unshare(2)), and nothing else.
+static int arrive(int *carried, struct error *err) {
+    int arrived = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (arrived < 0)
+        return error_errno(err, "cannot open the image's directory once more");
+    close(*carried);
+    *carried = arrived;
+    return 0;
+}
+
+int namespace_enter(int *carried, struct error *err) {
     uid_t uid = geteuid();
     gid_t gid = getegid();
     // The program is installed so that nobody can read it, and therefore nobody can trace it: see
@@ -35,6 +45,8 @@ int namespace_enter(struct error *err) {
     // look at.
     if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0)
         return error_errno(err, "cannot become dumpable");
+    if (*carried >= 0 && fchdir(*carried) != 0)
+        return error_errno(err, "cannot change to the image's directory");
     if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
         return explain_refusal(err);
 
@@ -51,5 +63,5 @@ int namespace_enter(struct error *err) {
     // Slave rather than private: a file system that the host mounts later, by automount for example, appears.
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
         return error_errno(err, "cannot detach from the host's mounts");
-    return 0;
+    return *carried >= 0 ? arrive(carried, err) : 0;
 }

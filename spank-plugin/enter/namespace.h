@@ -4,6 +4,8 @@
 #include "error.h"
 
 // Moves this process into a new user namespace, in which it is the same user and group as outside and nobody
-// else exists, and into a new mount namespace in which nothing it mounts is seen by the host. Fails with what
+// else exists, and into a new mount namespace in which nothing it mounts is seen by the host. A directory
+// open at *carried, unless that is -1, is opened anew in there and the old descriptor closed: mounts cannot
+// be made from one that belongs to another mount namespace. Changes the working directory. Fails with what
 // the node's administrators must allow.
-int namespace_enter(struct error *err);
+int namespace_enter(int *carried, struct error *err);

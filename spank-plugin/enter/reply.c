@@ -22,17 +22,17 @@ static int send_all(const char *bytes, size_t length) {
 }
 
 int reply_ready(pid_t holder, const char *tree_lock, const char *working_directory,
-                const Stowage__V1__ContainerPlan *plan, struct error *err) {
+                const struct environment *environment, struct error *err) {
     char *text = NULL;
     size_t length = 0;
     FILE *out = open_memstream(&text, &length);
     if (!out)
         return error_errno(err, "cannot hold the answer");
     fprintf(out, "H%d%cL%s%cW%s%c", (int)holder, 0, tree_lock, 0, working_directory, 0);
-    for (size_t i = 0; i < plan->n_unset_environment; i++)
-        fprintf(out, "-%s%c", plan->unset_environment[i], 0);
-    for (size_t i = 0; i < plan->n_environment; i++)
-        fprintf(out, "=%s=%s%c", plan->environment[i]->name, plan->environment[i]->value, 0);
+    for (size_t i = 0; i < environment->unset_count; i++)
+        fprintf(out, "-%s%c", environment->unset[i], 0);
+    for (size_t i = 0; i < environment->set_count; i++)
+        fprintf(out, "=%s%c", environment->set[i], 0);
     int result =
         fclose(out) == 0 && send_all(text, length) == 0 ? 0 : error_errno(err, "cannot answer the plugin");
     free(text);

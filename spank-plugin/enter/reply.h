@@ -1,13 +1,13 @@
 // The answer of stowage-enter to the plugin, on descriptor 3. See parse_reply() in ../helper.c.
 #pragma once
 
+#include "environment.h"
 #include "error.h"
 
-#include <stowage/v1/image.pb-c.h>
 #include <sys/types.h>
 
 int reply_ready(pid_t holder, const char *tree_lock, const char *working_directory,
-                const Stowage__V1__ContainerPlan *plan, struct error *err);
+                const struct environment *environment, struct error *err);
 
 // If nobody listens, as when the program was started by hand, the sentence goes to standard error.
 void reply_error(const struct error *failure);

@@ -8,10 +8,10 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-static int make_layers(const char *tree, const char *mount_point, struct error *err) {
+static int make_layers(const char *lower, const char *mount_point, struct error *err) {
     struct stat info;
-    if (stat(tree, &info) != 0)
-        return error_errno(err, "cannot look at the image's tree %s", tree);
+    if (stat(lower, &info) != 0)
+        return error_errno(err, "cannot look at the image in %s", lower);
     cleanup_close int base = open(mount_point, O_PATH | O_DIRECTORY | O_CLOEXEC);
     // The attributes of an overlay's root are those of the upper layer.
     if (base < 0 || mkdirat(base, "upper", 0755) != 0 ||
@@ -21,10 +21,10 @@ static int make_layers(const char *tree, const char *mount_point, struct error *
     return 0;
 }
 
-int root_mount(const char *tree, const char *mount_point, struct error *err) {
+int root_mount(const char *lower, const char *mount_point, struct error *err) {
     if (mount("stowage", mount_point, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700") != 0)
         return error_errno(err, "cannot mount a tmpfs for the step's writable layer");
-    if (make_layers(tree, mount_point, err) != 0)
+    if (make_layers(lower, mount_point, err) != 0)
         return -1;
 
     char root[PATH_MAX];
@@ -32,7 +32,7 @@ int root_mount(const char *tree, const char *mount_point, struct error *err) {
     snprintf(root, sizeof root, "%s/root", mount_point);
     // userxattr: an overlay of an unprivileged user keeps its marks in user.overlay.* (Linux 5.11).
     int length = snprintf(options, sizeof options, "lowerdir=%s,upperdir=%s/upper,workdir=%s/work,userxattr",
-                          tree, mount_point, mount_point);
+                          lower, mount_point, mount_point);
     if (length >= (int)sizeof options)
         return error_set(err, "the path of the tree store is too long");
     if (mount("stowage", root, "overlay", MS_NOSUID | MS_NODEV, options) != 0)

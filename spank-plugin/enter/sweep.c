@@ -1,6 +1,7 @@
 #include "sweep.h"
 #include "cleanup.h"
 #include "directory_entry.h"
+#include "file_memory.h"
 #include "remove_tree.h"
 #include "tree_users.h"
 
@@ -57,17 +58,21 @@ int sweep(const struct tree_store *store, struct error *err) {
     if (!directory)
         return error_errno(err, "cannot list the tree store %s", store->path);
     int result = 0;
+    bool any_left = false;
     struct dirent *entry;
     while ((entry = readdir(directory))) {
         char name[TREE_NAME_MAX];
-        if (is_self_or_parent(entry->d_name))
+        if (is_self_or_parent(entry->d_name) || strcmp(entry->d_name, FILE_MEMORY) == 0)
             continue;
         // The store is memory that no job is charged for once it has ended: nothing else may be kept there.
-        int swept = owning_tree(entry->d_name, name) ? sweep_tree(store, name, err)
-                                                     : remove_tree(store->fd, entry->d_name, err);
-        if (swept != 0)
+        bool is_tree = owning_tree(entry->d_name, name);
+        if ((is_tree ? sweep_tree(store, name, err) : remove_tree(store->fd, entry->d_name, err)) != 0)
             result = -1;
+        any_left = any_left || (is_tree && tree_store_has(store, name));
     }
     closedir(directory);
+    // It is of use as long as there are trees that it leads to.
+    if (!any_left && remove_tree(store->fd, FILE_MEMORY, err) != 0)
+        result = -1;
     return result;
 }

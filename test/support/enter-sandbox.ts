@@ -25,6 +25,12 @@ export interface EnterOptions {
   socket?: string;
   trees?: string;
   chdir?: string;
+  /** As the user gives it to --image; `image` unless given. */
+  image?: string;
+  /** Where --image was written, for relative paths. */
+  submittedFrom?: string;
+  /** Further variables of the job. */
+  environment?: Record<string, string>;
   /** The process whose end ends the container; this one unless given. */
   lifeline?: number;
   /** Whether somebody listens on descriptor 3; true unless given. */
@@ -58,6 +64,7 @@ export class EnterSandbox {
   readonly home = ordinaryUser ? path.join(this.directory, 'home') : os.userInfo().homedir;
   readonly trees = path.join(this.directory, 'trees');
   readonly store = path.join(this.trees, String(uid));
+  #binary = binary;
   readonly #open: Close[] = [];
   readonly #holders: number[] = [];
   readonly #running = new Set<ChildProcess>();
@@ -95,12 +102,25 @@ export class EnterSandbox {
   async enter(options: EnterOptions = {}): Promise<Outcome> {
     const began = performance.now();
     const args = [
-      ...['--socket', options.socket ?? this.socket, '--image', image, '--job', '7', '--step', '0'],
+      ...[
+        '--socket',
+        options.socket ?? this.socket,
+        '--image',
+        options.image ?? image,
+        '--job',
+        '7',
+        '--step',
+        '0',
+      ],
       ...['--lifeline', String(options.lifeline ?? process.pid)],
       ...(options.trees === undefined ? [] : ['--trees', options.trees]),
       ...(options.chdir === undefined ? [] : ['--chdir', options.chdir]),
     ];
-    const child = this.#start(args, options.answered ?? true);
+    const environment = {
+      ...options.environment,
+      ...(options.submittedFrom === undefined ? {} : { SLURM_STOWAGE_DIRECTORY: options.submittedFrom }),
+    };
+    const child = this.#start(args, options.answered ?? true, environment);
     const { status, stderr, progress } = await outcomeOf(child);
     const outcome = { status, stderr, reply: progress, tookMs: performance.now() - began };
     const holder = /^H(\d+)\0/.exec(outcome.reply)?.[1];
@@ -160,11 +180,43 @@ export class EnterSandbox {
     assert.equal(spawnSync('rm', ['-rf', this.directory]).status, 0);
   }
 
-  #start(args: readonly string[], answered: boolean): ChildProcess {
-    const child = spawn(binary, ['--trees', this.trees, ...args], {
+  /**
+   * Puts a shell script in the place of stowage-unpack. It finds what it was asked to do in "$@", the sandbox in
+   * $sandbox, the tree to fill in $root, and logs its arguments; see unpackerRuns().
+   */
+  replaceUnpacker(script: string): void {
+    const directory = path.join(this.directory, 'libexec');
+    const log = path.join(this.directory, 'unpacker.log');
+    fs.mkdirSync(directory, { recursive: true });
+    fs.copyFileSync(binary, path.join(directory, 'stowage-enter'));
+    fs.writeFileSync(log, '');
+    this.giveToUser(log);
+    const program = path.join(directory, 'stowage-unpack');
+    fs.writeFileSync(
+      program,
+      [
+        '#!/bin/sh',
+        `sandbox='${this.directory}'`,
+        'echo "$@" >>"$sandbox/unpacker.log"',
+        'if test "$1" = --root-fd; then root=/proc/self/fd/$2; fi',
+        script,
+        '',
+      ].join('\n'),
+    );
+    fs.chmodSync(program, 0o755);
+    this.#binary = path.join(directory, 'stowage-enter');
+  }
+
+  /** The command lines of all runs of the script so far. */
+  unpackerRuns(): string[] {
+    return fs.readFileSync(path.join(this.directory, 'unpacker.log'), 'utf8').split('\n').slice(0, -1);
+  }
+
+  #start(args: readonly string[], answered: boolean, environment: Record<string, string> = {}): ChildProcess {
+    const child = spawn(this.#binary, ['--trees', this.trees, ...args], {
       ...ordinaryUser,
       cwd: this.directory,
-      env: { HOME: this.home, SLURMD_NODENAME: 'node1' },
+      env: { HOME: this.home, SLURMD_NODENAME: 'node1', ...environment },
       stdio: ['ignore', 'ignore', 'pipe', answered ? 'pipe' : 'ignore'],
     });
     this.#running.add(child);

@@ -8,7 +8,12 @@ import {
 } from 'node:http2';
 import { createServer, type Server, type Socket } from 'node:net';
 
-import { Server as GrpcServer, ServerCredentials, type ServerWritableStream } from '@grpc/grpc-js';
+import {
+  type MethodDefinition,
+  Server as GrpcServer,
+  ServerCredentials,
+  type ServerDuplexStream,
+} from '@grpc/grpc-js';
 
 import { stowage } from '#proto';
 
@@ -21,7 +26,10 @@ import {
 
 const { v1 } = stowage;
 
-export type PrepareCall = ServerWritableStream<PrepareRequestMessage, PrepareResponseMessage>;
+/** A call under way, and its first message. */
+export type PrepareCall = ServerDuplexStream<PrepareRequestMessage, PrepareResponseMessage> & {
+  readonly request: PrepareRequestMessage;
+};
 export type Close = () => Promise<void>;
 
 export const welcome: PrepareResponseMessage = { welcome: { protocol, software: 'stowaged 9.9.9' } };
@@ -34,10 +42,20 @@ export function frame(event: PrepareResponseMessage): Buffer {
   return Buffer.concat([prefix, message]);
 }
 
+const prepare: MethodDefinition<PrepareRequestMessage, PrepareResponseMessage> = {
+  ...imageService.prepare,
+  requestStream: true,
+} as never;
+
 /** Serves Prepare with `handler`, or without one speaks gRPC and knows no such method. */
 export async function listenGrpc(path: string, handler?: (call: PrepareCall) => void): Promise<Close> {
-  const server = new GrpcServer();
-  if (handler) server.addService({ prepare: imageService.prepare }, { prepare: handler });
+  const server = new GrpcServer({ 'grpc.max_receive_message_length': 8 << 20 });
+  if (handler) {
+    const answer = (call: ServerDuplexStream<PrepareRequestMessage, PrepareResponseMessage>): void => {
+      call.once('data', (request: PrepareRequestMessage) => handler(Object.assign(call, { request })));
+    };
+    server.addService({ prepare }, { prepare: answer });
+  }
   await new Promise<void>((resolve, reject) => {
     server.bindAsync(`unix:${path}`, ServerCredentials.createInsecure(), (error) =>
       error ? reject(error) : resolve(),

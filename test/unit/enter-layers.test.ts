@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import type { Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 import { addon } from '../../wrapper/addon/addon.js';
 import type { PrepareRequestMessage, PrepareResponseMessage } from '../../wrapper/rpc/definitions.js';
@@ -211,18 +210,6 @@ describe('stowage-enter, fetching layers', () => {
       assert.deepEqual(fs.readdirSync(sandbox().store), []);
     });
   }
-
-  it('leaves no unpacker and no half of a tree behind when it is killed', async () => {
-    await serve({}, () => undefined);
-    const running = sandbox().enter();
-    const partial = `${imageDigest.replace(':', '-')}.partial`;
-    while (!sandbox().kept().includes(partial)) await sleep(5);
-    sandbox().kill();
-    await running;
-    const swept = await sandbox().sweep();
-    assert.deepEqual(swept, { status: 0, stderr: '' });
-    assert.deepEqual(fs.readdirSync(sandbox().store), []);
-  });
 
   it('may not write to its tree store', async () => {
     await serve({}, handOver(layers));
