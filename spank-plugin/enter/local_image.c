@@ -25,6 +25,9 @@ static int make_absolute(char path[PATH_MAX], const char *text, size_t length, c
             return error_set(err, "Slurm did not carry the directory that the path is relative to; write the "
                                   "whole path");
         start = base;
+        size_t here = strncmp(text, "./", 2) == 0 ? 1 + strspn(text + 1, "/") : 0;
+        text += here;
+        length -= here;
     }
     const char *slash = text[0] == '/' || *start == '\0' ? "" : "/";
     if (snprintf(path, PATH_MAX, "%s%s%.*s", start, slash, (int)length, text) >= PATH_MAX)

@@ -54,6 +54,8 @@ int main(void) {
        "knows the environment");
     ok(run("printf 'H4711\\0L/lock\\0W/\\0' >&3") && seen->result == 0 && container->environment_bytes == 0,
        "takes an answer without environment");
+    ok(run("printf 'H4711\\0L\\0W/\\0' >&3") && seen->result == 0 && container->tree_lock[0] == '\0',
+       "takes an answer without a lock");
     ok(run("printf \"H4711\\0L/lock\\0W/$1 $2 $3 $4 $5 $6 $7 $8 ${9}\\0\" >&3") && seen->result == 0,
        "runs the helper");
     says(container->working_directory, "--socket /s --trees /t --image app:1 --job 7", "with what it needs");

@@ -73,7 +73,7 @@ describe('stowage-enter, with an image in a file or directory', () => {
       }));
 
     it('starts where --image was written', () =>
-      fails(new RegExp(`^there is no '${at('sub/./x.sif')}' on this node`), {
+      fails(new RegExp(`^there is no '${at('sub/x.sif')}' on this node`), {
         image: './x.sif',
         submittedFrom: at('sub'),
       }));
@@ -235,7 +235,7 @@ describe('stowage-enter, with an image in a file or directory', () => {
       const { root } = await sandbox().succeed({ image: './x.sqsh', submittedFrom: sandbox().directory });
       assert.equal(fs.readFileSync(`${root}/bin/app`, 'utf8'), 'unpacked\n');
       const [request] = requests;
-      assert.equal(request?.reference, `${sandbox().directory}/./x.sqsh`);
+      assert.equal(request?.reference, `${sandbox().directory}/x.sqsh`);
       assert.deepEqual({ ...request.local }, { format: Format.FORMAT_ROOT_FILE_SYSTEM, digest: imageDigest });
       assert.match(
         sandbox().unpackerRuns()[1] ?? '',
