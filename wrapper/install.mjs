@@ -70,6 +70,11 @@ const install = (prefix) => {
   // What nobody can read nobody can trace (ptrace(2)): stowage-enter cleans up after a job outside of its cgroup.
   copyFile(from('build/libexec/stowage-enter'), join(prefix, 'libexec/stowage/stowage-enter'), 0o711);
   copyFile(from('build/libexec/stowage-unpack'), join(prefix, 'libexec/stowage/stowage-unpack'), 0o755);
+  copyFile(
+    from('build/libexec/stowage-squashfuse'),
+    join(prefix, 'libexec/stowage/stowage-squashfuse'),
+    0o711,
+  );
   copyFile(from('build/lib/spank_stowage.so'), join(prefix, 'lib/slurm/spank_stowage.so'), 0o755);
 
   for (const page of readdirSync(from('docs/man'))) {

@@ -16,6 +16,7 @@
 #include "protocol.h"
 #include "reply.h"
 #include "root_file_system.h"
+#include "squashfs_mount.h"
 #include "sweep.h"
 #include "tree.h"
 
@@ -89,7 +90,8 @@ static const char *choose_directory(int root, const struct options *options,
 // root.
 static int make_root(struct tree *tree, struct error *err) {
     char directory[32];
-    if (namespace_enter(&tree->directory, err) != 0)
+    if (namespace_enter(&tree->directory, err) != 0 ||
+        (tree->is_squashfs && squashfs_mount(tree->path, err) != 0))
         return -1;
     snprintf(directory, sizeof directory, "/proc/self/fd/%d", tree->directory);
     return root_mount(tree->directory < 0 ? tree->path : directory, tree->mount_point, err);

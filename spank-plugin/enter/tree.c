@@ -17,6 +17,18 @@ static bool is_root_file_system(const struct local_image *local) {
     return local && local->format == STOWAGE__V1__LOCAL_IMAGE__FORMAT__FORMAT_ROOT_FILE_SYSTEM;
 }
 
+// Whether the image is to be mounted as it is.
+static bool is_mounted(const Stowage__V1__ContainerPlan *plan, const struct local_image *local) {
+    const char *kind = is_root_file_system(local) ? local->identity.kind : NULL;
+    return plan->mount_squashfs && kind && (strcmp(kind, "squashfs") == 0 || strcmp(kind, "sif") == 0);
+}
+
+static int choose_name(const Stowage__V1__ContainerPlan *plan, const struct local_image *local,
+                       char name[TREE_NAME_MAX], struct error *err) {
+    return is_mounted(plan, local) ? tree_squashfs_name(plan->image_digest, name, err)
+                                   : tree_name(plan->image_digest, name, err);
+}
+
 // Takes over making->sources and `lock`, which must be exclusive, and starts to unpack.
 static int begin(struct tree_making *making, const struct tree_store *store, const char *name, int lock,
                  struct unpacking *unpacking, struct error *err) {
@@ -119,6 +131,7 @@ static int unpack(struct tree_making *making, const struct tree_store *store, co
         unpacking.file = local->fd;
         unpacking.file_bytes = local->identity.size_bytes;
         unpacking.file_digest = local->identity.digest;
+        unpacking.keep_squashfs = is_mounted(plan, local);
     } else if (local) {
         struct layout_files files = local_image_files(local);
         result = layer_sources_find(&making->sources, plan->layers, plan->n_layers, &files, err);
@@ -146,6 +159,7 @@ static int describe_tree(const struct tree_store *store, const char *name, int l
         snprintf(tree->mount_point, size, "%s/%s", store->path, mount_point) >= (int)size ||
         snprintf(tree->lock_path, size, "%s/%s%s", store->path, name, TREE_LOCK) >= (int)size)
         return error_set(err, "the path of the tree store is too long");
+    tree->is_squashfs = tree_is_squashfs_name(name);
     tree->directory = -1;
     tree->lock = lock;
     return 0;
@@ -173,7 +187,7 @@ int tree_acquire(struct tree *tree, const struct tree_store *store, const Stowag
                  const struct local_image *local, struct tree_making *making, struct progress *progress,
                  struct error *err) {
     char name[TREE_NAME_MAX];
-    if (tree_name(plan->image_digest, name, err) != 0)
+    if (choose_name(plan, local, name, err) != 0)
         return -1;
     cleanup_close int lock = -1;
     if (!making->begun)

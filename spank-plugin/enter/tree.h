@@ -18,6 +18,8 @@ struct tree {
     char mount_point[PATH_MAX];
     // Path of its lock, for the ranks; empty if there is none.
     char lock_path[PATH_MAX];
+    // It holds nothing but a squashfs image, to be mounted on it: see squashfs_mount.h.
+    bool is_squashfs;
     // Keeps the tree from being removed until it is closed or a process mounts the tree.
     int lock;
 };

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#define SQUASHFS_PREFIX "squashfs-"
+
 static const long RETRY_NANOSECONDS = 20 * 1000 * 1000;
 
 int tree_store_open(struct tree_store *store, const char *trees, struct error *err) {
@@ -49,8 +51,22 @@ int tree_name(const char *digest, char name[TREE_NAME_MAX], struct error *err) {
     return 0;
 }
 
+int tree_squashfs_name(const char *digest, char name[TREE_NAME_MAX], struct error *err) {
+    char unpacked[TREE_NAME_MAX];
+    if (tree_name(digest, unpacked, err) != 0)
+        return -1;
+    snprintf(name, TREE_NAME_MAX, "%s%.*s", SQUASHFS_PREFIX, TREE_NAME_MAX - (int)sizeof SQUASHFS_PREFIX,
+             unpacked);
+    return 0;
+}
+
+bool tree_is_squashfs_name(const char *name) {
+    const size_t length = sizeof SQUASHFS_PREFIX - 1;
+    return strncmp(name, SQUASHFS_PREFIX, length) == 0 && is_digest(name + length, '-');
+}
+
 bool tree_is_name(const char *name) {
-    return is_digest(name, '-');
+    return is_digest(name, '-') || tree_is_squashfs_name(name);
 }
 
 char **tree_store_digests(const struct tree_store *store, struct error *err) {

@@ -1,5 +1,6 @@
 // The user's unpacked images on this node, `<trees>/<uid>/`:
 //   sha256-<hex>           a complete tree, never modified
+//   squashfs-sha256-<hex>  the same for a squashfs image that is mounted as it is: see squashfs_mount.h
 //   sha256-<hex>.partial   one being unpacked; only the holder of the exclusive lock touches it
 //   sha256-<hex>.lock      flock(2): shared while a step is built on the tree, exclusive to make or remove it
 //   sha256-<hex>.mount     an empty directory: mount point, in the namespace of each step that is being built
@@ -17,8 +18,8 @@ struct tree_store {
 };
 
 enum {
-    // Room for the longest name of a tree, "sha512-" and 128 digits, and for such a name with a suffix.
-    TREE_NAME_MAX = 136,
+    // Room for the longest name of a tree, "squashfs-sha512-" and 128 digits, and for it with a suffix.
+    TREE_NAME_MAX = 145,
     TREE_FILE_MAX = TREE_NAME_MAX + 10,
 };
 
@@ -30,10 +31,17 @@ void tree_store_close(struct tree_store *store);
 // Turns a digest, "sha256:<hex>", into the name of its tree. Fails unless it is a digest.
 int tree_name(const char *digest, char name[TREE_NAME_MAX], struct error *err);
 
-// Whether `name` is one that tree_name() gives.
+// The same for the tree that holds the squashfs image of that digest as it is.
+int tree_squashfs_name(const char *digest, char name[TREE_NAME_MAX], struct error *err);
+
+// Whether `name` is one that tree_name() or tree_squashfs_name() gives.
 bool tree_is_name(const char *name);
 
-// The digests of all complete trees, NULL-terminated, owned by the caller; free each and the array.
+// Whether it is one that tree_squashfs_name() gives.
+bool tree_is_squashfs_name(const char *name);
+
+// The digests of all complete trees that are unpacked, NULL-terminated, owned by the caller; free each and
+// the array.
 char **tree_store_digests(const struct tree_store *store, struct error *err);
 
 // Whether the complete tree `name` is there. Meaningful only under its lock.

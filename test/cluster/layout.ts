@@ -51,6 +51,7 @@ export const nodePaths = (base: string) => ({
   base,
   hosts: `${base}/hosts`,
   tmp: `${base}/tmp`,
+  fuse: `${base}/fuse`,
   trees: `${base}/trees`,
   store: `${base}/store`,
   run: `${base}/stowaged`,

@@ -36,7 +36,7 @@ export const leftovers = (layout: Layout, daemons: Daemons, nodes: readonly stri
     }
   }
   // A daemon's namespace holds what node-namespace.ts mounts, once each, and nothing else of ours.
-  const expected = new Set([layout.node, nodePaths(layout.node).trees, '/tmp', '/etc/hosts']);
+  const expected = new Set([layout.node, nodePaths(layout.node).trees, '/tmp', '/etc/hosts', '/dev/fuse']);
   for (const pid of daemonPids) {
     if (pid === undefined) continue;
     const seen = new Set<string>();

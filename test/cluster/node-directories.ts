@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { nodePaths, type Layout } from './layout.js';
 import { mountTrees } from './mounts.js';
@@ -11,10 +12,12 @@ const makeDirectory = (path: string, mode: number, uid: number, gid: number): vo
 
 /** What a node has before its daemons start, on the host below `layout.nodes`. */
 export const makeNodeDirectories = (layout: Layout, node: string): void => {
-  const { hosts, tmp, run, store, trees } = nodePaths(`${layout.nodes}/${node}`);
+  const { fuse, hosts, tmp, run, store, trees } = nodePaths(`${layout.nodes}/${node}`);
   const service = account(serviceUser);
   makeDirectory(tmp, 0o1777, 0, 0);
   writeFileSync(hosts, `127.0.0.1 ${node}\n${readFileSync('/etc/hosts', 'utf8')}`);
+  // As udev makes it, for everybody; on a machine for tests it may be root's.
+  execFileSync('mknod', ['--mode=666', fuse, 'c', '10', '229']);
   // RuntimeDirectory= and StateDirectory= of stowaged.service.
   makeDirectory(run, 0o755, service.uid, service.gid);
   makeDirectory(store, 0o700, service.uid, service.gid);

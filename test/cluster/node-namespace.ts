@@ -4,6 +4,7 @@ const script = [
   'mount --rbind "$1" "$2"',
   'mount --bind "$1/tmp" /tmp',
   'mount --bind "$1/hosts" /etc/hosts',
+  '{ ! [ -e /dev/fuse ] || mount --bind "$1/fuse" /dev/fuse; }',
   'hostname "$3"',
   'shift 3',
   'exec "$@"',

@@ -35,7 +35,11 @@ export interface EnterOptions {
   lifeline?: number;
   /** Whether somebody listens on descriptor 3; true unless given. */
   answered?: boolean;
+  /** What /dev/fuse is there; as it is on this machine unless given. */
+  fuse?: Fuse;
 }
+
+export type Fuse = 'for all' | 'for root' | 'missing';
 
 export interface Outcome {
   status: number | null;
@@ -120,7 +124,7 @@ export class EnterSandbox {
       ...options.environment,
       ...(options.submittedFrom === undefined ? {} : { SLURM_STOWAGE_DIRECTORY: options.submittedFrom }),
     };
-    const child = this.#start(args, options.answered ?? true, environment);
+    const child = this.#start(args, options.answered ?? true, environment, options.fuse);
     const { status, stderr, progress } = await outcomeOf(child);
     const outcome = { status, stderr, reply: progress, tookMs: performance.now() - began };
     const holder = /^H(\d+)\0/.exec(outcome.reply)?.[1];
@@ -188,7 +192,8 @@ export class EnterSandbox {
     const directory = path.join(this.directory, 'libexec');
     const log = path.join(this.directory, 'unpacker.log');
     fs.mkdirSync(directory, { recursive: true });
-    fs.copyFileSync(binary, path.join(directory, 'stowage-enter'));
+    for (const name of ['stowage-enter', 'stowage-squashfuse'])
+      fs.copyFileSync(path.join(path.dirname(binary), name), path.join(directory, name));
     fs.writeFileSync(log, '');
     this.giveToUser(log);
     const program = path.join(directory, 'stowage-unpack');
@@ -212,9 +217,16 @@ export class EnterSandbox {
     return fs.readFileSync(path.join(this.directory, 'unpacker.log'), 'utf8').split('\n').slice(0, -1);
   }
 
-  #start(args: readonly string[], answered: boolean, environment: Record<string, string> = {}): ChildProcess {
-    const child = spawn(this.#binary, ['--trees', this.trees, ...args], {
-      ...ordinaryUser,
+  #start(
+    args: readonly string[],
+    answered: boolean,
+    environment: Record<string, string> = {},
+    fuse?: Fuse,
+  ): ChildProcess {
+    const own = [this.#binary, '--trees', this.trees, ...args];
+    const [program = '', ...all] = fuse === undefined || !ordinaryUser ? own : withFuse(fuse, own);
+    const child = spawn(program, all, {
+      ...(fuse === undefined ? ordinaryUser : {}),
       cwd: this.directory,
       env: { HOME: this.home, SLURMD_NODENAME: 'node1', ...environment },
       stdio: ['ignore', 'ignore', 'pipe', answered ? 'pipe' : 'ignore'],
@@ -225,12 +237,39 @@ export class EnterSandbox {
   }
 }
 
+const fuseNodes: Record<Fuse, string> = {
+  'for all': 'mknod -m 666 "$0" c 10 229',
+  'for root': 'mknod -m 600 "$0" c 10 229',
+  // Nothing of the kernel has that number.
+  missing: 'mknod -m 666 "$0" c 10 254',
+};
+
+/** The command as the ordinary user, in a mount namespace in which /dev/fuse is of the kind that is wanted. */
+function withFuse(fuse: Fuse, argv: readonly string[]): string[] {
+  const script = `mount -t tmpfs stowage-test /mnt && ${fuseNodes[fuse]} && mount --bind "$0" /dev/fuse && exec "$@"`;
+  return [
+    ...['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, '/mnt/fuse'],
+    ...['setpriv', '--reuid', String(uid), '--regid', String(gid), '--clear-groups', ...argv],
+  ];
+}
+
+/** Whether this process may make a /dev/fuse, or the one of this machine is for everybody. */
+export const canUseFuse = (): boolean => {
+  if (ordinaryUser) return true;
+  try {
+    fs.accessSync('/dev/fuse', fs.constants.R_OK | fs.constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
 /** Waits until the process has ended, whether or not its parent has asked for its status. */
 export async function endOf(pid: number): Promise<void> {
   while (isRunning(pid)) await sleep(5);
 }
 
-function isRunning(pid: number): boolean {
+export function isRunning(pid: number): boolean {
   const state = statusField(pid, 'State');
   return state !== undefined && !state.startsWith('Z');
 }

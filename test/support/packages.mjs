@@ -14,7 +14,9 @@ export const packages = {
   'liblzma-dev': 'stowage-unpack: root file systems and squashfs compressed with xz',
   'liblz4-dev': 'stowage-unpack: squashfs compressed with lz4',
   'libssl-dev': 'stowage-unpack: sha256',
-  'libseccomp-dev': 'stowage-unpack: confines itself',
+  'libseccomp-dev': 'stowage-unpack, stowage-squashfuse: confine themselves',
+  'libsquashfs-dev': 'stowage-squashfuse: reads squashfs images',
+  'liblzo2-dev': 'stowage-squashfuse: squashfs images that LZO compressed',
   // A Slurm to test on.
   munge: 'authenticates inside Slurm',
   slurmctld: 'the controller',

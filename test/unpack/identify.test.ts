@@ -35,7 +35,7 @@ describe('stowage-unpack: identification', () => {
   const sandbox = eachInSandbox();
 
   async function identify(blob: Buffer, ...more: string[]): Promise<Identified> {
-    const fd = sandbox().openBlob(blob);
+    const fd = sandbox().openFile(blob);
     const child = spawn(binary, ['--identify', '4', '--progress-fd', '3', ...more], {
       ...ordinaryUser,
       env: {},
