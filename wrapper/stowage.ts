@@ -9,10 +9,12 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => interrupted.abort(new Interruption(name)));
 }
 
-// Whoever reads the output may have seen enough: stowage inspect X | head -1.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-});
+// Whoever reads may have seen enough, as in "stowage inspect X | head -1"; the work goes on to its end.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
 
 process.exitCode = await runCommandLine(process.argv.slice(2), {
   env: process.env,

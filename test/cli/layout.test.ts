@@ -164,6 +164,30 @@ describe('stowage with an OCI layout', () => {
     });
   }
 
+  it('is not led astray by what lies where the partial tree shall be', async () => {
+    fs.mkdirSync(sandbox().path('precious/inside'), { recursive: true });
+    fs.symlinkSync('precious', sandbox().path('.tree.partial'));
+    sandbox().giveToUser();
+    await sandbox().refuse(
+      /"\/.*\/\.tree\.partial" is in the way; remove it/,
+      1,
+      'unpack',
+      'oci:layout',
+      'tree',
+    );
+    assert.ok(fs.existsSync(sandbox().path('precious/inside')));
+  });
+
+  it('goes on when nobody listens any more', async () => {
+    const child = sandbox().start(['unpack', 'oci:layout', 'tree']);
+    child.stderr?.destroy();
+    assert.equal((await outcomeOf(child)).status, 0);
+    assert.equal(sandbox().read('tree/etc/motd'), 'from the upper layer\n');
+    const inspecting = sandbox().start(['inspect', 'oci:layout']);
+    inspecting.stdout?.destroy();
+    assert.deepEqual(await outcomeOf(inspecting), { status: 0, stdout: '', stderr: '' });
+  });
+
   for (const [name, status] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],

@@ -117,8 +117,12 @@ async function openPartial(partial: string): Promise<FileHandle | undefined> {
   try {
     return await open(partial, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return undefined;
-    throw error;
+    const code = systemErrorCode(error) ?? '';
+    if (code === 'ENOENT') return undefined;
+    if (!['ENOTDIR', 'ELOOP', 'EACCES'].includes(code)) throw error;
+    throw new Problem(`${quote(partial)} is in the way; remove it, or name another directory`, {
+      cause: error,
+    });
   }
 }
 
