@@ -9,6 +9,7 @@ import { layoutLayers } from '../support/layout-layers.js';
 import { archive, directory, file, hardLink, symlink } from '../support/tar-writer.js';
 import { compareTrees, describeDifferences, type ComparisonOptions } from '../support/tree-comparison.js';
 import { fillOddly } from './odd-tree.js';
+import { unpackFile } from './root-file.js';
 import { eachInSandbox, isRoot, ordinaryUser, type Layer } from './sandbox.js';
 
 describe('stowage-unpack: the same trees as other tools', function () {
@@ -119,6 +120,18 @@ describe('stowage-unpack: the same trees as other tools', function () {
     await unpack(layer);
     assertSame(extracted(plain(layer.blob)), withoutRoot);
   });
+
+  for (const compression of ['gzip', 'lzo', 'lz4', 'xz', 'zstd'])
+    it(`unsquashfs, of an image made by mksquashfs with ${compression}`, async () => {
+      const image = path.join(place, 'image');
+      const options = ['-comp', compression, '-noappend', '-quiet', '-no-progress'];
+      execFileSync('mksquashfs', [filled(), image, ...options], { stdio: 'ignore' });
+      const reference = path.join(place, 'reference');
+      asUser('unsquashfs', ['-user-xattrs', '-no-progress', '-quiet', '-dest', reference, image]);
+      const { status, stderr } = await unpackFile(sandbox(), fs.readFileSync(image));
+      assert.deepEqual([status, stderr], [0, '']);
+      assertSame(reference);
+    });
 
   const skippableFrame = Buffer.from([0x50, 0x2a, 0x4d, 0x18]);
   const plain = (blob: Buffer): Buffer => (blob[0] === 0x1f ? gunzipSync(blob) : blob);

@@ -3,7 +3,7 @@
 fuzz_cxx ?= clang++
 fuzz_out := $(top)/build/fuzz
 fuzz_obj := $(top)/build/obj/fuzz
-fuzz_targets := cpio tar whiteouts
+fuzz_targets := cpio squashfs tar whiteouts
 fuzz_flags := -std=c++17 $(warnings) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer -pthread
 
