@@ -75,8 +75,7 @@ const run = (
   const [command, rest] = commandOf(program, args);
   const child = spawn(command, rest, {
     cwd,
-    // What is freed is kept for a while to see whether it is still used, and would count as memory used.
-    env: { PATH: process.env['PATH'], ASAN_OPTIONS: 'quarantine_size_mb=16' },
+    env: { PATH: process.env['PATH'] },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
@@ -93,8 +92,11 @@ const run = (
 
 /** Merging leaves out inputs that only take the same way more often, of which there are hundreds. */
 const merging = ['-merge=1', '-use_counters=0'];
-/** An input takes too long after 5 s and too much at 256 MiB. */
-const limits = ['-timeout=5', '-rss_limit_mb=256', '-malloc_limit_mb=256'];
+/**
+ * An input takes too long after 5 s. The targets themselves bound the memory of the unpacker, without that of libFuzzer
+ * and the sanitizers, which grows.
+ */
+const limits = ['-timeout=5', '-rss_limit_mb=2048', '-malloc_limit_mb=64'];
 
 const argumentsFor = (target: string, { seconds = 0, input, merge = false }: FuzzOptions): string[] => {
   if (input !== undefined) return [...limits, 'input'];

@@ -7,7 +7,7 @@ fuzz_targets := cpio squashfs tar whiteouts
 fuzz_flags := -std=c++17 $(warnings) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer -pthread
 
-fuzz_support := $(core_sources:%.cc=$(fuzz_obj)/%.o) $(patsubst %,$(fuzz_obj)/fuzz/%.o,description scratch unpacking)
+fuzz_support := $(core_sources:%.cc=$(fuzz_obj)/%.o) $(patsubst %,$(fuzz_obj)/fuzz/%.o,description memory scratch unpacking)
 fuzz_cpio := $(fuzz_obj)/fuzz/cpio.o
 fuzz_squashfs := $(fuzz_obj)/fuzz/squashfs.o
 fuzz_tar := $(fuzz_obj)/fuzz/tar.o $(fuzz_obj)/fuzz/tar_mutator.o

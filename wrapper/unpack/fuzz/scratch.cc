@@ -1,4 +1,5 @@
 #include "scratch.hh"
+#include "memory.hh"
 
 #include <algorithm>
 #include <cerrno>
@@ -186,6 +187,7 @@ Scratch::Scratch() {
 Descriptor Scratch::make_tree() {
     free_descriptor_ = dup(place_.get());
     close(free_descriptor_);
+    bound_memory();
     if (mkdirat(place_.get(), "tree", 0700) != 0)
         cannot("make the tree");
     return Descriptor(openat(place_.get(), "tree", directory_flags));

@@ -14,7 +14,7 @@ class Scratch {
     // namespaces.
     static Scratch &instance();
 
-    // A new empty tree, open.
+    // A new empty tree, open. From now on memory is bounded.
     Descriptor make_tree();
     // What is in the tree. Takes modes away from what it describes: to be called once.
     Description describe_tree();

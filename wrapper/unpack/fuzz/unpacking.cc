@@ -1,5 +1,6 @@
 #include "unpacking.hh"
 #include "../tree_writer.hh"
+#include "memory.hh"
 #include "outcome.hh"
 #include "scratch.hh"
 
@@ -38,6 +39,7 @@ void expect_within_budget(const Description &tree) {
 std::optional<std::string> list(const MakeSource &make, const Drain &drain, uint64_t most_bytes) {
     std::string text;
     uint64_t read = 0;
+    bound_memory();
     const bool taken = is_taken([&] {
         const auto source = make();
         for (Entry entry; source->next(entry);) {
