@@ -10,6 +10,7 @@ namespace {
 
 constexpr uint64_t max_bytes = 1 << 16;
 constexpr uint64_t max_inodes = 300;
+constexpr unsigned max_depth = 256;
 
 std::string describe(const Entry &entry) {
     std::string text =
@@ -63,8 +64,8 @@ std::optional<std::string> list(const MakeSource &make, const Drain &drain, uint
 void unpack(const MakeSource &make, const Drain &drain) {
     Scratch &scratch = Scratch::instance();
     {
-        Budget budget(max_bytes, max_inodes);
-        Tree tree(scratch.make_tree(), budget);
+        Budget budget(max_bytes, max_inodes, FreeSpace{});
+        Tree tree(scratch.make_tree(), budget, max_depth);
         TreeWriter writer(tree, budget);
         const bool taken = is_taken([&] {
             tree.begin_layer(true);

@@ -14,6 +14,7 @@ using namespace stowage::fuzz;
 constexpr unsigned most_entries = 100;
 constexpr uint64_t max_bytes = 1 << 20;
 constexpr uint64_t max_inodes = 10000;
+constexpr unsigned max_depth = 256;
 
 constexpr const char *components[] = {"a", "b", "c", "d", "a", "b", ".", "", "..", ".wh."};
 constexpr const char *targets[] = {"a",   "b",      "c", "/a", "/b/c", "..",        "../a", "../../b",
@@ -84,8 +85,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     Scratch &scratch = Scratch::instance();
     FuzzedDataProvider input(data, size);
     {
-        Budget budget(max_bytes, max_inodes);
-        Tree tree(scratch.make_tree(), budget);
+        Budget budget(max_bytes, max_inodes, FreeSpace{});
+        Tree tree(scratch.make_tree(), budget, max_depth);
         TreeWriter writer(tree, budget);
         TreeModel model;
         auto begin_layer = [&, is_lowest = true]() mutable {
