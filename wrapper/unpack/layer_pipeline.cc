@@ -5,7 +5,7 @@ namespace stowage {
 namespace {
 
 constexpr size_t blob_blocks = 8, blob_block_bytes = 256 * 1024;
-constexpr size_t stream_blocks = 8, stream_block_bytes = 1024 * 1024;
+constexpr size_t stream_blocks = 16, stream_block_bytes = 1024 * 1024;
 constexpr size_t last_stage = 2;
 
 } // namespace
