@@ -68,7 +68,7 @@ const makeHostile = (directory: string): void => {
   for (const [name, manifest] of [
     ['null', null],
     ['climbing', [{ Config: 'c.json', RepoTags: [], Layers: ['../escaped'] }]],
-    ['two', ['a', 'b'].map((tag) => ({ Config: 'c.json', RepoTags: [`app:${tag}`], Layers: [] }))],
+    ['two', ['a', 'b'].map((tag) => ({ Config: `${tag}.json`, RepoTags: [`app:${tag}`], Layers: [] }))],
   ] as const)
     fs.writeFileSync(
       at(`docker-${name}.tar`),
