@@ -204,6 +204,13 @@ describe('stowage-unpack: names in layers', () => {
     assert.equal(sandbox().read('f'), 'file');
   });
 
+  it('does not go by a path through a link that the directory at its end has replaced', async () => {
+    // In the upper layer b/b is at first b itself, by way of the link, and then a link in it.
+    const upper = archive(directory('b/b'), symlink('b/b', '../a'), file('b/b/new', '1'));
+    await sandbox().succeed([archive(directory('a'), symlink('b', '/')), upper]);
+    assert.deepEqual(sandbox().names(), ['a/', 'a/new', 'b/', 'b/b']);
+  });
+
   it('keeps the contents of a directory that an upper layer names again', async () => {
     await sandbox().succeed([
       archive(directory('d'), file('d/x', '1')),

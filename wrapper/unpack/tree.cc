@@ -263,6 +263,7 @@ Directory Tree::make_directory(const Directory &parent, const std::string &base,
 
 const Directory &Tree::put_directory(const EntryName &name, mode_t mode, const std::string &entry) {
     const Directory &parent = make_parent(name.parent, entry);
+    std::string path = name.full();
     Directory directory = make_directory(parent, name.base, mode, entry);
     if (!directory.fd) {
         directory = open_directory(parent.fd.get(), name.base, false);
@@ -271,9 +272,11 @@ const Directory &Tree::put_directory(const EntryName &name, mode_t mode, const s
         } else {
             remove(parent, name.base);
             directory = make_directory(parent, name.base, mode, entry);
+            // What is gone may be a link by which `path` led here.
+            path.clear();
         }
     }
-    return remember(name.full(), std::move(directory), true).directory;
+    return remember(path, std::move(directory), true).directory;
 }
 
 void Tree::set_directory(const Directory &directory, mode_t mode, const struct timespec &mtime) {
