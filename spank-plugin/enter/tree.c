@@ -9,8 +9,16 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-static void waiting_for_lock(void *progress) {
-    progress_note(progress, "waiting for another step of yours that unpacks the same image");
+struct wait {
+    struct progress *progress;
+    // Whether there was anything to wait for.
+    bool waited;
+};
+
+static void waiting_for_lock(void *context) {
+    struct wait *wait = context;
+    wait->waited = true;
+    progress_note(wait->progress, "waiting for another step of yours that unpacks the same image");
 }
 
 static bool is_root_file_system(const struct local_image *local) {
@@ -120,10 +128,11 @@ static int complete(struct tree_making *making, const struct tree_store *store, 
     return lock;
 }
 
-// Call with the exclusive lock, which it takes over and returns.
+// Call with the exclusive lock, which it takes over and returns; TREE_BUSY if the ticket grew too old while
+// another step was waited for, which then failed.
 static int unpack(struct tree_making *making, const struct tree_store *store, const char *name, int lock,
                   const Stowage__V1__ContainerPlan *plan, const struct local_image *local,
-                  struct progress *progress, struct error *err) {
+                  const struct wait *wait, struct error *err) {
     cleanup_close int held = lock;
     struct unpacking unpacking = {.layers = plan->layers, .file = -1, .budget = plan->budget};
     int result = 0;
@@ -138,11 +147,13 @@ static int unpack(struct tree_making *making, const struct tree_store *store, co
     } else {
         result = layer_sources_fetch(&making->sources, plan->layers, plan->n_layers, plan->blob_socket,
                                      &plan->blob_ticket, err);
+        if (result != 0 && wait->waited)
+            return TREE_BUSY;
     }
     if (result == 0)
         result = begin(making, store, name, steal_fd(&held), &unpacking, err);
     if (result == 0)
-        return complete(making, store, progress, err);
+        return complete(making, store, wait->progress, err);
     tree_abandon(making, store);
     return -1;
 }
@@ -167,34 +178,35 @@ static int describe_tree(const struct tree_store *store, const char *name, int l
 
 // Makes the tree and returns its lock, exclusive still; TREE_BUSY if there is nothing to make it from.
 static int make_tree(const struct tree_store *store, const char *name, const Stowage__V1__ContainerPlan *plan,
-                     const struct local_image *local, struct tree_making *making, struct progress *progress,
+                     const struct local_image *local, struct tree_making *making, struct wait *wait,
                      struct error *err) {
     if (making->begun && strcmp(making->name, name) != 0)
         return error_set(err, "stowaged announced the layers of another image; try again");
     if (making->begun)
-        return complete(making, store, progress, err);
-    int lock = tree_store_wait_for_lock(store, name, TREE_EXCLUSIVE, waiting_for_lock, progress, err);
+        return complete(making, store, wait->progress, err);
+    int lock = tree_store_wait_for_lock(store, name, TREE_EXCLUSIVE, waiting_for_lock, wait, err);
     if (lock < 0 || tree_store_has(store, name))
         return lock;
     if (!local && plan->blob_ticket.len == 0) {
         close(lock);
         return TREE_BUSY;
     }
-    return unpack(making, store, name, lock, plan, local, progress, err);
+    return unpack(making, store, name, lock, plan, local, wait, err);
 }
 
 int tree_acquire(struct tree *tree, const struct tree_store *store, const Stowage__V1__ContainerPlan *plan,
                  const struct local_image *local, struct tree_making *making, struct progress *progress,
                  struct error *err) {
     char name[TREE_NAME_MAX];
+    struct wait wait = {.progress = progress};
     if (choose_name(plan, local, name, err) != 0)
         return -1;
     cleanup_close int lock = -1;
     if (!making->begun)
-        lock = tree_store_wait_for_lock(store, name, TREE_SHARED, waiting_for_lock, progress, err);
+        lock = tree_store_wait_for_lock(store, name, TREE_SHARED, waiting_for_lock, &wait, err);
     if (making->begun || (lock >= 0 && !tree_store_has(store, name))) {
         cleanup_close_fd(&lock);
-        lock = make_tree(store, name, plan, local, making, progress, err);
+        lock = make_tree(store, name, plan, local, making, &wait, err);
         if (lock == TREE_BUSY)
             return TREE_GONE;
         // Not atomic: a sweep may take the lock, and the tree, in between.

@@ -55,7 +55,8 @@ int tree_listen(struct tree_making *making, const struct pollfd watched[UNPACK_S
 // Ends it and removes what there is of it.
 void tree_abandon(struct tree_making *making, const struct tree_store *store);
 
-// The tree has gone in between, and the plan has no ticket for the layers left: ask the daemon again.
+// The tree has gone in between, and the plan has no ticket for the layers, or none that is still good: ask
+// the daemon again.
 enum { TREE_GONE = 1 };
 
 // Finds the tree of the plan's image, or unpacks it, from `local` if that is not NULL, waiting for another

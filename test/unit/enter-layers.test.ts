@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import type { Socket } from 'node:net';
 
@@ -104,6 +106,24 @@ describe('stowage-enter, fetching layers', () => {
   it('has its ticket refused', async () => {
     await serve({}, (socket) => socket.once('data', () => socket.end(Buffer.of(1))));
     await sandbox().fail(`image ${image}: stowaged refused to hand over the layers (0 of 2 came); try again`);
+  });
+
+  it('asks anew if its ticket grew too old while another step was at it, in vain', async () => {
+    let asked = 0;
+    await serve({}, (socket) => {
+      if (asked++ > 0) handOver(layers)(socket);
+      else socket.once('data', () => socket.end(Buffer.of(1)));
+    });
+    const lock = `${sandbox().store}/${imageDigest.replace(':', '-')}.lock`;
+    fs.writeFileSync(lock, '');
+    sandbox().giveToUser(lock);
+    const other = spawn('flock', [lock, 'sh', '-c', 'echo locked; sleep 0.5'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    await once(other.stdout, 'data');
+    await sandbox().succeed();
+    assert.equal(requests.length, 2);
+    assert.equal(asked, 2);
   });
 
   it('has its ticket refused, and gets the layers all the same', async () => {
