@@ -14,7 +14,15 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { TEXT_MAX = 1 << 20, DEADLINE_MS = 10 * 1000, REPORT_FD = 3 };
+enum {
+    TEXT_MAX = 1 << 20,
+    // Far more than a program has use for; each is looked for among all.
+    VARIABLES_MAX = 4096,
+    // The kernel's MAX_ARG_STRLEN: no program starts with a longer one.
+    VARIABLE_MAX_BYTES = 128 * 1024,
+    DEADLINE_MS = 10 * 1000,
+    REPORT_FD = 3,
+};
 
 static const char SCRIPTS[] = "/.singularity.d/env";
 
@@ -68,6 +76,16 @@ static bool is_name(const char *text, size_t length) {
     return length > 0;
 }
 
+static int add_variable(struct environment *environment, const char *name, size_t name_length,
+                        const char *value, struct error *err) {
+    if (environment->set_count >= VARIABLES_MAX)
+        return error_set(err, "it sets more than %d variables", VARIABLES_MAX);
+    if (name_length + strlen(value) + sizeof "=" > VARIABLE_MAX_BYTES)
+        return error_set(err, "%.*s is longer than %d bytes", name_length < 100 ? (int)name_length : 100,
+                         name, VARIABLE_MAX_BYTES);
+    return environment_set(environment, name, name_length, value, err);
+}
+
 static int add_line(struct environment *environment, char *line, bool quoted, struct error *err) {
     char *equals = strchr(line, '=');
     if (!equals || !is_name(line, (size_t)(equals - line)))
@@ -78,7 +96,18 @@ static int add_line(struct environment *environment, char *line, bool quoted, st
         value[length - 1] = '\0';
         value++;
     }
-    return environment_set(environment, line, (size_t)(equals - line), value, err);
+    return add_variable(environment, line, (size_t)(equals - line), value, err);
+}
+
+static int add_lines(struct environment *environment, char *text, bool quoted, struct error *err) {
+    struct environment changed = {0};
+    int result = 0;
+    for (char *line; result == 0 && (line = strsep(&text, "\n"));)
+        result = add_line(&changed, line, quoted, err);
+    if (result == 0)
+        result = environment_merge(environment, &changed, err);
+    environment_release(&changed);
+    return result;
 }
 
 static void remark(struct progress *progress, const char *what, const struct error *why) {
@@ -102,13 +131,8 @@ static void add_file(struct environment *environment, const char *path, bool quo
     }
     if (!S_ISREG(info.st_mode))
         return;
-    char *rest = text;
-    for (char *line; (line = strsep(&rest, "\n"));) {
-        if (add_line(environment, line, quoted, &err) != 0) {
-            remark(progress, path, &err);
-            return;
-        }
-    }
+    if (add_lines(environment, text, quoted, &err) != 0)
+        remark(progress, path, &err);
 }
 
 static void exec_scripts(char **variables, const struct host_files *files, int report) {
@@ -198,7 +222,7 @@ static int add_difference(struct environment *environment, char *const *before, 
         const char *equals = strchr(entry, '=');
         if (!equals || is_of_the_shell(entry) || lists(before, entry, strlen(entry) + 1))
             continue;
-        if (environment_set(environment, entry, (size_t)(equals - entry), equals + 1, err) != 0)
+        if (add_variable(environment, entry, (size_t)(equals - entry), equals + 1, err) != 0)
             return -1;
     }
     for (; *before; before++) {

@@ -176,6 +176,30 @@ describe('stowage-enter, with the environment that a root file system carries', 
     assert.equal(said, '');
   });
 
+  it('does without a file of so many variables that to compare them would take minutes', async () => {
+    const lines = Array.from({ length: 150_000 }, (_, i) => `A${i.toString(36)}=`);
+    const { records, said } = await enter(rootfs({ 'ch/environment': lines.join('\n') }));
+    assert.deepEqual(records, ofThePlan);
+    assert.match(said, /in \/ch\/environment is left out: it sets more than 4096 variables\n$/);
+  });
+
+  it('does without scripts of so many variables', async () => {
+    const script =
+      'for a in 0 1 2 3 4 5 6 7; do for b in 0 1 2 3 4 5 6 7 8 9; do for c in 0 1 2 3 4 5 6 7 8 9; do\n' +
+      'export A$a$b$c=1 B$a$b$c=1 C$a$b$c=1 D$a$b$c=1 E$a$b$c=1 F$a$b$c=1; done; done; done';
+    const { records, said } = await enter(rootfs({ '.singularity.d/env/1.sh': script }));
+    assert.deepEqual(records, ofThePlan);
+    assert.match(said, /is left out: it sets more than 4096 variables\n$/);
+  });
+
+  it('does without a file with a variable that no program could start with', async () => {
+    const { records, said } = await enter(
+      rootfs({ 'ch/environment': `A=1\nLONG=${'x'.repeat(128 * 1024 - 5)}` }),
+    );
+    assert.deepEqual(records, ofThePlan);
+    assert.match(said, /is left out: LONG is longer than 131072 bytes\n$/);
+  });
+
   it('leaves out a file that is none', async () => {
     const image = rootfs({ 'ch/x': '' });
     fs.mkdirSync(`${image}/ch/environment`);
