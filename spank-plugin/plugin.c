@@ -86,6 +86,10 @@ static bool is_inherited(const char *argument) {
     return !requested && inherited && strcmp(argument, inherited) == 0;
 }
 
+static bool is_relative(const struct image_source *source) {
+    return source->scheme != IMAGE_REGISTRY && source->location[0] != '/' && source->location[0] != '~';
+}
+
 // A relative path means the same wherever in the job a command is run.
 static int remember_directory(struct error *err) {
     char directory[PATH_MAX];
@@ -98,7 +102,7 @@ static int check_locally(const char *argument, struct error *err) {
     struct image_source source;
     if (image_source_parse(argument, &source, err) != 0)
         return -1;
-    if (source.scheme != IMAGE_REGISTRY && !is_inherited(argument) && remember_directory(err) != 0)
+    if (is_relative(&source) && !is_inherited(argument) && remember_directory(err) != 0)
         return -1;
     if (contradicts(argument))
         return error_set(err,
