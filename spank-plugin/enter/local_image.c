@@ -44,7 +44,7 @@ static int find_path(struct local_image *image, const struct image_source *sourc
         return -1;
     struct stat info;
     if (source->selector[0] != '\0' && stat(image->path, &info) != 0 &&
-        (errno == ENOENT || errno == ENOTDIR)) {
+        (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG)) {
         selector = source->selector;
         if (make_absolute(image->path, location, source->path_length, base, home, err) != 0)
             return -1;
@@ -93,6 +93,14 @@ static bool has_any(int directory, const char *const *names) {
 // Of the directories in a root file system, those without at least one of which nothing can run.
 static const char *const ROOT_MARKS[] = {"bin", "sbin", "usr", "lib", "lib64", "etc", "opt", "app", NULL};
 
+// The container gets an account of its user in etc, and no user may put anything into a directory of another,
+// not even in an overlay.
+static bool has_foreign_etc(int directory) {
+    struct stat info;
+    return fstatat(directory, "etc", &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode) &&
+           info.st_uid != geteuid();
+}
+
 static int recognize_directory(struct local_image *image, const struct image_source *source,
                                const struct stat *info, struct error *err) {
     static const char *const LAYOUT[] = {"oci-layout", NULL}, *const INDEX[] = {"index.json", NULL};
@@ -113,6 +121,12 @@ static int recognize_directory(struct local_image *image, const struct image_sou
                          "'%s' holds neither a root file system (there is no bin, usr, lib or etc in it) "
                          "nor an OCI image layout (oci-layout and index.json)",
                          path);
+    } else if (has_foreign_etc(image->fd)) {
+        return error_set(
+            err,
+            "'%s' belongs to another user, and only its owner can run it as it is; copy it with "
+            "'stowage unpack' and name the copy, or have it packed into a file (squashfs or tar)",
+            path);
     } else {
         image->format = STOWAGE__V1__LOCAL_IMAGE__FORMAT__FORMAT_ROOT_FILE_SYSTEM;
     }

@@ -190,6 +190,7 @@ int main(int argc, char **argv) {
         fputs(options.help ? USAGE : "stowage-enter " SOFTWARE_VERSION "\n", stdout);
         return 0;
     }
+    reply_keep();
     give_up_oom_protection();
     if (options.sweep) {
         if (sweep_trees(&options, &err) == 0)

@@ -1,6 +1,7 @@
 #include "reply.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,10 @@ static int send_all(const char *bytes, size_t length) {
         length -= (size_t)sent;
     }
     return 0;
+}
+
+void reply_keep(void) {
+    fcntl(REPLY_FD, F_SETFD, FD_CLOEXEC);
 }
 
 int reply_ready(pid_t holder, const char *tree_lock, const char *working_directory,

@@ -6,6 +6,9 @@
 
 #include <sys/types.h>
 
+// Keeps the programs that this one starts from answering in its place.
+void reply_keep(void);
+
 int reply_ready(pid_t holder, const char *tree_lock, const char *working_directory,
                 const struct environment *environment, struct error *err);
 

@@ -10,7 +10,7 @@ import { stowage } from '#proto';
 import type { PrepareRequestMessage, PrepareResponseMessage } from '../../wrapper/rpc/definitions.js';
 import { eachInEnterSandbox, endOf, type EnterOptions } from '../support/enter-sandbox.js';
 import { listenGrpc, type PrepareCall, welcome } from '../support/fake-daemon.js';
-import { digestOf } from '../unpack/sandbox.js';
+import { digestOf, ordinaryUser } from '../unpack/sandbox.js';
 
 type Plan = NonNullable<PrepareResponseMessage['plan']>;
 
@@ -92,6 +92,13 @@ describe('stowage-enter, with an image in a file or directory', () => {
     it('names both the path and the tag', () =>
       fails(new RegExp(`^there is no '${at('layout')}' on this node`), { image: `oci:${at('layout')}:1` }));
 
+    it('names both although together they are longer than any name may be', () => {
+      const name = at('l'.repeat(200));
+      return fails(new RegExp(`^there is no '${name}' on this node`), {
+        image: `oci:${name}:${'t'.repeat(100)}`,
+      });
+    });
+
     it('may not read it', () => {
       const image = file('secret.sif');
       fs.chmodSync(image, 0);
@@ -122,6 +129,17 @@ describe('stowage-enter, with an image in a file or directory', () => {
       return fails(
         `'${image}' holds neither a root file system (there is no bin, usr, lib or etc in it) ` +
           'nor an OCI image layout (oci-layout and index.json)',
+        { image },
+      );
+    });
+
+    it('cannot build a container on what belongs to another user', function () {
+      if (!ordinaryUser) this.skip();
+      const image = at('rootfs');
+      fs.mkdirSync(`${image}/etc`, { recursive: true });
+      return fails(
+        `'${image}' belongs to another user, and only its owner can run it as it is; copy it with 'stowage unpack' ` +
+          'and name the copy, or have it packed into a file (squashfs or tar)',
         { image },
       );
     });
@@ -215,6 +233,22 @@ describe('stowage-enter, with an image in a file or directory', () => {
       await sandbox().fail(`'${image}' has no index.json; try docker-archive:`, {
         image: `oci-archive:${image}`,
       });
+    });
+
+    it('says which archive it is if that was named and has no manifest', async () => {
+      sandbox().replaceUnpacker(unpacker('kind=archive', 'member=0 1 oci-layout', 'member=1 1 index.json'));
+      const image = file('x');
+      await sandbox().fail(`'${image}' has no manifest.json; try oci-archive:`, {
+        image: `docker-archive:${image}`,
+      });
+    });
+
+    it('does not let the unpacker answer the plugin', async () => {
+      sandbox().replaceUnpacker(
+        `if test -e /proc/self/fd/3; then printf 'Eforged\\0' >&3; fi\n${unpacker(...squashfs)}`,
+      );
+      await serve();
+      await sandbox().succeed({ image: file('x') });
     });
 
     it('dies with the step', async () => {
