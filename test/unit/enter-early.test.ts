@@ -8,7 +8,14 @@ import { addon } from '../../wrapper/addon/addon.js';
 import type { PrepareResponseMessage } from '../../wrapper/rpc/definitions.js';
 import { descriptorOf } from '../../wrapper/rpc/peer.js';
 import { eachInEnterSandbox, endOf, image } from '../support/enter-sandbox.js';
-import { listenGrpc, listenRaw, type PrepareCall, welcome } from '../support/fake-daemon.js';
+import {
+  frame,
+  listenGrpc,
+  listenHttp2,
+  listenRaw,
+  type PrepareCall,
+  welcome,
+} from '../support/fake-daemon.js';
 import { digestOf } from '../unpack/sandbox.js';
 
 const imageDigest = digestOf(Buffer.from('manifest'));
@@ -143,6 +150,44 @@ describe('stowage-enter, unpacking before all is there', () => {
     });
     await sandbox().fail('the registry sent something else');
     await endOf(Number(sandbox().unpackerRuns()[1]));
+  });
+
+  it('ends the unpacker and removes what it made when stowaged dies', async () => {
+    sandbox().replaceUnpacker(waiting);
+    const socket = `${sandbox().directory}/dying.sock`;
+    await serve(() => Promise.resolve());
+    await sandbox().serve(
+      listenHttp2(socket, (stream) => {
+        stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
+        stream.write(Buffer.concat([frame(welcome), frame(layers())]));
+        void begun().then(() => stream.session?.destroy());
+      }),
+    );
+    await sandbox().fail('stowaged ended while it prepared the image; try again', { socket });
+    await endOf(Number(sandbox().unpackerRuns()[1]));
+  });
+
+  it('says at once that the unpacker was killed, and removes what it made', async () => {
+    sandbox().replaceUnpacker('touch $root/begun; kill -KILL $$');
+    await serve(() => Promise.resolve());
+    await sandbox().fail(
+      `image ${image}: unpacking was killed, most likely because the step ran out of memory; ask for more with --mem`,
+    );
+  });
+
+  it('has its ticket for what is to come refused', async () => {
+    sandbox().replaceUnpacker(waiting);
+    await sandbox().serve(
+      listenGrpc(sandbox().socket, (call) => {
+        call.write(welcome);
+        call.write(layers());
+      }),
+    );
+    await sandbox().serve(
+      listenRaw(sandbox().blobSocket, (socket) => socket.once('data', () => socket.end(Buffer.of(1)))),
+    );
+    await sandbox().fail(`image ${image}: stowaged refused to hand over the layers (0 of 1 came); try again`);
+    assert.deepEqual(sandbox().unpackerRuns(), []);
   });
 
   it('leaves no unpacker and no half of a tree behind when it is killed', async () => {

@@ -157,6 +157,22 @@ describe('stowage-enter, with the environment that a root file system carries', 
     assert.match(said, /is left out: it is larger than 1048576 bytes\n$/);
   });
 
+  it('hears nothing of what scripts print, however much', async () => {
+    const image = rootfs({
+      '.singularity.d/env/1.sh':
+        'x=0123456789abcdef; for i in 1 2 3 4 5 6 7 8 9 10; do x=$x$x; done\n' +
+        'i=0; while [ $i -lt 5000 ]; do echo "$x"; echo "$x" >&2; i=$((i+1)); done\nexport A=1',
+    });
+    const { records, said } = await enter(image);
+    assert.ok(records.includes('=A=1'));
+    assert.equal(said, '');
+  });
+
+  it('does not wait for scripts that talk on its own descriptor without end', async () => {
+    const image = rootfs({ '.singularity.d/env/1.sh': 'while :; do echo x >&3; done' });
+    assert.deepEqual((await enter(image)).records, ofThePlan);
+  });
+
   it('reads what Charliecloud keeps, and quotes', async () => {
     const image = rootfs({
       'ch/environment':
