@@ -1,6 +1,6 @@
 #include "decompressor.h"
+#include "lzo.h"
 
-#include <lzo/lzo1x.h>
 #include <sqfs/error.h>
 #include <stdlib.h>
 
@@ -23,10 +23,8 @@ static int read_options(sqfs_compressor_t *base, sqfs_file_t *file) {
 static sqfs_s32 decompress_lzo(sqfs_compressor_t *base, const sqfs_u8 *in, sqfs_u32 size, sqfs_u8 *out,
                                sqfs_u32 out_size) {
     (void)base;
-    lzo_uint length = out_size;
-    if (lzo1x_decompress_safe(in, size, out, &length, NULL) != LZO_E_OK)
-        return SQFS_ERROR_COMPRESSOR;
-    return (sqfs_s32)length;
+    ssize_t length = lzo_decompress(in, size, out, out_size);
+    return length < 0 ? SQFS_ERROR_COMPRESSOR : (sqfs_s32)length;
 }
 
 static void destroy(sqfs_object_t *base) {
@@ -34,8 +32,6 @@ static void destroy(sqfs_object_t *base) {
 }
 
 static int create_lzo(sqfs_compressor_t **out) {
-    if (lzo_init() != LZO_E_OK)
-        return SQFS_ERROR_COMPRESSOR;
     sqfs_compressor_t *lzo = calloc(1, sizeof *lzo);
     if (!lzo)
         return SQFS_ERROR_ALLOC;

@@ -16,7 +16,6 @@ export const packages = {
   'libssl-dev': 'stowage-unpack: sha256',
   'libseccomp-dev': 'stowage-unpack, stowage-squashfuse: confine themselves',
   'libsquashfs-dev': 'stowage-squashfuse: reads squashfs images',
-  'liblzo2-dev': 'stowage-squashfuse: squashfs images that LZO compressed',
   // A Slurm to test on.
   munge: 'authenticates inside Slurm',
   slurmctld: 'the controller',

@@ -285,6 +285,13 @@ esac`);
     assert.deepEqual(servers(), []);
   });
 
+  it('links no library but these, of which none is under the GPL', () => {
+    const server = 'build/libexec/stowage-squashfuse';
+    const linked = execFileSync('readelf', ['--dynamic', '--wide', server], { encoding: 'utf8' });
+    const names = [...linked.matchAll(/\(NEEDED\).*\[(.*?)\.so/g)].map(([, name]) => name);
+    assert.deepEqual(names.sort(), ['libc', 'libseccomp', 'libsquashfs']);
+  });
+
   const damaged: Record<string, [RegExp, (image: string) => void]> = {
     'no squashfs image': [/not a squashfs image$/, (image) => fs.writeFileSync(image, Buffer.alloc(100_000))],
     'four bytes of one': [/damaged/, (image) => fs.writeFileSync(image, 'hsqs')],

@@ -1,8 +1,6 @@
-#include "lzo.hh"
+#include "lzo.h"
 
 #include <cstring>
-
-namespace stowage {
 
 namespace {
 
@@ -16,13 +14,13 @@ class LzoDecoder {
         : in_(in), in_end_(in + in_size), out_start_(out), out_(out), out_end_(out + out_size) {
     }
 
-    std::optional<size_t> run() {
+    ssize_t run() {
         begin();
         while (ok_ && !ended_)
             step(take());
         if (!ok_ || in_ != in_end_)
-            return std::nullopt;
-        return static_cast<size_t>(out_ - out_start_);
+            return -1;
+        return out_ - out_start_;
     }
 
   private:
@@ -125,8 +123,6 @@ class LzoDecoder {
 
 } // namespace
 
-std::optional<size_t> lzo_decompress(const uint8_t *in, size_t in_size, uint8_t *out, size_t out_size) {
+ssize_t lzo_decompress(const uint8_t *in, size_t in_size, uint8_t *out, size_t out_size) {
     return LzoDecoder(in, in_size, out, out_size).run();
 }
-
-} // namespace stowage

@@ -1,5 +1,5 @@
 #include "squashfs_decoder.hh"
-#include "lzo.hh"
+#include "lzo.h"
 
 #include <new>
 
@@ -38,10 +38,10 @@ class ZlibDecoder : public SquashfsDecoder {
 class LzoBlockDecoder : public SquashfsDecoder {
   public:
     size_t decode(const uint8_t *in, size_t in_size, uint8_t *out, size_t out_size) override {
-        const auto size = lzo_decompress(in, in_size, out, out_size);
-        if (!size)
+        const ssize_t size = lzo_decompress(in, in_size, out, out_size);
+        if (size < 0)
             refuse_block("lzo");
-        return *size;
+        return static_cast<size_t>(size);
     }
 };
 
