@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 
 /** What the kernel says of one live process, or undefined when it is gone or a zombie. */
 export interface ProcessFacts {
@@ -31,6 +31,16 @@ export const allProcesses = (): ProcessFacts[] =>
 export const mountNamespace = (pid: number | 'self'): string | undefined => {
   try {
     return readlinkSync(`/proc/${pid}/ns/mnt`);
+  } catch {
+    return undefined;
+  }
+};
+
+/** Names the file at the end of the links; undefined when it or the process has gone meanwhile. */
+export const identityOf = (path: string): string | undefined => {
+  try {
+    const { dev, ino } = statSync(path);
+    return `${dev}:${ino}`;
   } catch {
     return undefined;
   }

@@ -1,8 +1,10 @@
+import { existsSync, readdirSync } from 'node:fs';
 import type { Layout } from './layout.js';
 import { treesSource } from './mounts.js';
 import {
   allProcesses,
   commandLine,
+  identityOf,
   mountNamespace,
   mountsOf,
   startEnvironment,
@@ -22,14 +24,23 @@ export const isOurs = (layout: Layout, { mountPoint, line }: MountEntry): boolea
   !mountPoint.startsWith(`${layout.nodes}/`) &&
   (line.includes(`${layout.data}/`) || line.includes(` ${treesSource(layout)} `));
 
+/** Device and inode of each program that Stowage runs in steps, as installed in this cluster. */
+const installedHelpers = (layout: Layout): Set<string> => {
+  const directory = `${layout.prefix}/libexec/stowage`;
+  if (!existsSync(directory)) return new Set();
+  return new Set(readdirSync(directory).map((name) => identityOf(`${directory}/${name}`) ?? ''));
+};
+
 /**
  * Processes of this cluster, those included that no record knows: steps, containers, clients left waiting.
  * They live in a mount namespace of the cluster, or are Slurm's commands with its configuration, or
- * daemons with its files.
+ * daemons with its files, or run its programs in an empty namespace of their own.
  */
 export const strays = (layout: Layout): ProcessFacts[] => {
   const host = mountNamespace('self');
+  const helpers = installedHelpers(layout);
   return allProcesses().filter(({ pid, command }) => {
+    if (helpers.has(identityOf(`/proc/${pid}/exe`) ?? 'none')) return true;
     if (clients.has(command) && startEnvironment(pid, 'SLURM_CONF') === layout.slurmConf) return true;
     if (daemons.has(command) && commandLine(pid).includes(`${layout.data}/`)) return true;
     const namespace = mountNamespace(pid);

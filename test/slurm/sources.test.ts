@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, lstatSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 
-import { nodePaths } from '../cluster/layout.js';
-import { account } from '../cluster/users.js';
-import { clusterSuite, user, type Site } from './cluster-suite.js';
+import { clusterSuite, user } from './cluster-suite.js';
 import { makeSources } from './image-sources.js';
+import { inAllocation, treesOn, withoutUnpacker } from './trees.js';
 
 /** What the images' configurations say; root file systems have none. */
 const withConfiguration = {
@@ -53,18 +52,6 @@ const hostile: readonly (readonly [what: string, image: string, sentence: RegExp
   ['a docker archive of two images and no name', 'docker-archive:$DIR/docker-two.tar', /app:a.*app:b/],
 ];
 
-/** The trees of the user on the node, each with what changes when it is made again. */
-const treesOn = (site: Site, node: string): string[] => {
-  const trees = `${nodePaths(`${site.cluster.layout.nodes}/${node}`).trees}/${account(user).uid}`;
-  return readdirSync(trees)
-    .filter((name) => !/\.(lock|mount)$/.test(name))
-    .sort()
-    .map((name) => {
-      const { ino, ctimeMs, mtimeMs } = lstatSync(`${trees}/${name}`);
-      return `${name} ${ino} ${ctimeMs} ${mtimeMs}`;
-    });
-};
-
 clusterSuite('an image from each kind of source', {}, (site) => {
   let directory: string;
   before(async () => {
@@ -76,41 +63,17 @@ clusterSuite('an image from each kind of source', {}, (site) => {
   const run = (command: string) => site().run(command, { env: { DIR: directory } });
   const output = (command: string) => site().output(command, { env: { DIR: directory } });
 
-  /** Runs while no image can be unpacked. */
-  const withoutUnpacker = async <T>(action: () => Promise<T>): Promise<T> => {
-    const unpacker = `${site().cluster.layout.prefix}/libexec/stowage/stowage-unpack`;
-    assert.ok(existsSync(unpacker));
-    chmodSync(unpacker, 0);
-    try {
-      return await action();
-    } finally {
-      chmodSync(unpacker, 0o755);
-    }
-  };
-
-  /** An allocation of one node, in which trees stay from step to step. */
-  const inAllocation = async (use: (srun: string) => Promise<void>): Promise<void> => {
-    const { stderr } = await run('salloc --no-shell --nodelist=n1');
-    const job = /Granted job allocation (\d+)/.exec(stderr)?.[1];
-    assert.ok(job, stderr);
-    try {
-      await use(`srun --jobid=${job} -n1`);
-    } finally {
-      await run(`scancel ${job}`);
-    }
-  };
-
   for (const [what, image] of Object.entries({ ...withConfiguration, ...withoutConfiguration }))
     it(`runs in ${what}, and again without unpacking it again`, async () => {
       const command = `--image="${image}" sh -c 'grep PRETTY_NAME /etc/os-release; cat /etc/motd; env'`;
-      await inAllocation(async (srun) => {
+      await inAllocation(site(), async (srun) => {
         const first = await output(`${srun} ${command}`);
         assert.match(first, /Stowage test image/);
         assert.match(first, /^from the upper layer$/m);
         assert.equal(/^FROM_IMAGE=yes$/m.test(first), what in withConfiguration);
         const trees = treesOn(site(), 'n1');
         assert.equal(trees.length > 0, what !== 'a directory', trees.join('\n'));
-        const second = await withoutUnpacker(() => output(`${srun} ${command}`));
+        const second = await withoutUnpacker(site(), () => output(`${srun} ${command}`));
         assert.match(second, /Stowage test image/);
         assert.deepEqual(treesOn(site(), 'n1'), trees);
       });
@@ -124,7 +87,7 @@ clusterSuite('an image from each kind of source', {}, (site) => {
   it('runs a new image when the file has been replaced', async () => {
     const read = `--image=$DIR/changing.tar cat /etc/motd`;
     await output('cp $DIR/root.tar $DIR/changing.tar');
-    await inAllocation(async (srun) => {
+    await inAllocation(site(), async (srun) => {
       assert.equal(await output(`${srun} ${read}`), 'from the upper layer\n');
       await output(
         'd=$(mktemp -d) && cd $d && mkdir etc && echo new >etc/motd && cp $DIR/root.tar t &&' +
