@@ -4,7 +4,8 @@ import type { Descriptor } from '../image/manifest.js';
 import { indexTypes, manifestTypes } from '../image/media-types.js';
 import type { Reference } from '../image/reference.js';
 import type { RegistryClient, Waiting } from '../registry/client.js';
-import type { BlobStore, Fetch } from './blob-store.js';
+import type { BlobRequest, BlobStore, Fetch } from './blob-store.js';
+import { downloadLayers, type LayerProgress } from './download-layers.js';
 import type { Resolution } from './resolutions.js';
 
 /** A registry, and where what it sends is kept. */
@@ -64,14 +65,45 @@ export async function fetchDocument(
   return bytes;
 }
 
+/** What the store knows the layers of an image by. */
+export function layerBlobs(layers: readonly Descriptor[], { registry: origin }: Reference): BlobRequest[] {
+  return layers.map(({ digest, size }) => ({ digest, size, origin }));
+}
+
+/** Layers on their way into the store. */
+export interface LayerDownload {
+  /** Whether all of them can be read with openGrowing until `done` has settled. */
+  isGrowing: boolean;
+  /** The bytes that had to come from the registry, once all layers are in the store. */
+  done: Promise<number>;
+}
+
+/** Begins to download the layers that are not in the store; how many at once see DownloadOptions. */
+export async function beginDownload(
+  { registry, store }: Supply,
+  reference: Reference,
+  layers: readonly Descriptor[],
+  options: { parallel: number; onProgress: (progress: LayerProgress) => void; signal: AbortSignal },
+): Promise<LayerDownload> {
+  const forget = await store.expect(layerBlobs(layers, reference));
+  const done = downloadLayers(store, layers, {
+    ...options,
+    origin: reference.registry,
+    fetch: (layer) => layerFetch(registry, reference, layer),
+  }).finally(() => forget?.());
+  // Whoever asked for it may have failed before, and so not wait for it.
+  done.catch(() => undefined);
+  return { isGrowing: forget !== undefined, done };
+}
+
 /** Bound to the download, not to the request: whoever asked first may leave while others still wait. */
-export function layerFetch(registry: RegistryClient, reference: Reference, descriptor: Descriptor): Fetch {
+function layerFetch(registry: RegistryClient, reference: Reference, descriptor: Descriptor): Fetch {
   return (signal, onWait) => registry.blob(reference, descriptor, { signal, onWait });
 }
 
 function malformed({ canonical }: Reference, problem: string): StowageError {
   return new StowageError(
     'image-malformed',
-    `image ${canonical} ${problem}; ask whoever built it to push it again`,
+    `image ${canonical} ${problem}; ask whoever built it to build it again`,
   );
 }
