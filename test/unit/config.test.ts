@@ -78,6 +78,7 @@ describe('configuration', () => {
       '[download]\nparallel_layers = 99',
       /download\.parallel_layers must be <= 16/,
     ],
+    ['more depth than stowage-unpack takes', '[budget]\nmax_depth = 901', /budget\.max_depth must be <= 900/],
     ['a string for a number', '[download]\nretries = "5"', /download\.retries must be integer/],
     ['a relative path', '[store]\ndirectory = "cache"', /store\.directory must be an absolute path/],
     [

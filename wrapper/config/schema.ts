@@ -12,6 +12,9 @@ function whole(minimum: number, maximum: number, standard: number) {
   return { type: 'integer', minimum, maximum, default: standard } as const;
 }
 
+/** The most that can be set. stowage-unpack takes no greater depth, options.cc. */
+export const budgetLimits = { maxSeconds: 604_800, maxDepth: 900 } as const;
+
 /** stowage.toml as written. Defaults stand here and nowhere else. */
 export const configSchema = closed({
   mode: { type: 'string', enum: ['service', 'single-user'], default: 'service' },
@@ -36,8 +39,8 @@ export const configSchema = closed({
   budget: section({
     max_bytes: whole(1, Number.MAX_SAFE_INTEGER, 64 * 1024 ** 3),
     max_inodes: whole(1, Number.MAX_SAFE_INTEGER, 4_000_000),
-    max_seconds: whole(1, 604_800, 3600),
-    max_depth: whole(1, 4096, 256),
+    max_seconds: whole(1, budgetLimits.maxSeconds, 3600),
+    max_depth: whole(1, budgetLimits.maxDepth, 256),
   }),
   image: section({
     squashfs: { type: 'string', enum: ['unpack', 'mount'], default: 'unpack' },
