@@ -9,7 +9,7 @@ import { busyboxImage } from '../support/busybox-image.js';
 import type { OciImage } from '../support/oci-image.js';
 import { file } from '../support/tar-writer.js';
 import { digestOf, statusField } from '../unpack/sandbox.js';
-import { eachInCliSandbox, outcomeOf } from './sandbox.js';
+import { descendantsOf, eachInCliSandbox, outcomeOf } from './sandbox.js';
 
 /** An OCI layout of one gzip layer with this many empty files, which takes a while to unpack. */
 function manyFiles(directory: string, count: number): void {
@@ -34,14 +34,6 @@ function manyFiles(directory: string, count: number): void {
     JSON.stringify({ schemaVersion: 2, manifests: [manifest] }),
   );
   fs.writeFileSync(path.join(directory, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
-}
-
-function descendantsOf(pid: number | undefined): number[] {
-  const children = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
-  return children
-    .split(' ')
-    .filter(Boolean)
-    .flatMap((child) => [Number(child), ...descendantsOf(Number(child))]);
 }
 
 describe('stowage with an OCI layout', () => {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { FaultRegistry, sha256 } from '../support/fault-registry.js';
 import { ordinaryUser } from '../unpack/sandbox.js';
-import { eachInCliSandbox, outcomeOf, tarOf } from './sandbox.js';
+import { descendantsOf, eachInCliSandbox, outcomeOf, tarOf } from './sandbox.js';
 
 const lower = tarOf({
   'etc/motd': 'from the lower layer\n',
@@ -130,6 +131,76 @@ describe('stowage with an image of a registry', () => {
       '--max-bytes=5K',
     );
     await sandbox().refuse(/ is refused: .* exceeds the 3 files /, 1, ...args, '--max-inodes', '3');
+  });
+
+  it('keeps to --max-depth and to the configured depth', async () => {
+    registry.addImage('team/deep', '1', { layers: [tarOf({ 'a/b/c/d/file': '' })] });
+    const args = ['unpack', `${registry.host}/team/deep:1`, 'tree'];
+    const sentence = / is refused: .* more than 3 directories deep;/;
+    await sandbox().refuse(sentence, 1, ...args, '--config', config, '--max-depth=3');
+    const strict = sandbox().write(
+      'strict.toml',
+      `${sandbox().read('stowage.toml')}[budget]\nmax_depth = 3\n`,
+    );
+    await sandbox().refuse(sentence, 1, ...args, '--config', strict);
+    await sandbox().succeed(...args, '--config', strict, '--max-depth', '4', '--quiet');
+    assert.ok(fs.existsSync(sandbox().path('tree/a/b/c/d/file')));
+  });
+
+  describe('while it downloads', () => {
+    const blobOf = (layer: Buffer): RegExp => new RegExp(`blobs/${sha256(layer)}`);
+    const start = (name: string, ...more: string[]): ChildProcess =>
+      sandbox().start(['unpack', '--quiet', '--config', config, `${registry.host}/${name}`, 'tree', ...more]);
+    /** Waits for a file of the lower layer to be unpacked. */
+    const lowerIsThere = async (child: ChildProcess): Promise<void> => {
+      while (!fs.existsSync(sandbox().path('.tree.partial/etc/withdrawn'))) {
+        assert.deepEqual([child.exitCode, child.signalCode], [null, null], 'it has not ended');
+        await sleep(5);
+      }
+    };
+
+    it('unpacks what has come, within the budget, and leaves nothing when it is ended', async () => {
+      registry.inject(blobOf(upper), { kind: 'stall' }, 9);
+      const child = start('team/app:1', '--max-seconds=77');
+      const ended = outcomeOf(child);
+      await lowerIsThere(child);
+      const processes = descendantsOf(child.pid);
+      const commands = processes.map((pid) => fs.readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0'));
+      assert.ok(commands.some((words) => words.includes('--growing')));
+      const given = (option: string): string | undefined => commands[0]?.[commands[0].indexOf(option) + 1];
+      assert.deepEqual([given('--max-seconds'), given('--max-depth')], ['77', '256']);
+      child.kill('SIGTERM');
+      assert.deepEqual(await ended, { status: 143, stdout: '', stderr: '' });
+      assert.deepEqual(sandbox().names(), ['stowage.toml']);
+    });
+
+    it('finishes when the rest has come', async () => {
+      registry.inject(blobOf(upper), { kind: 'trickle', bytesPerSecond: 20_000 }, 9);
+      const child = start('team/app:1');
+      const ended = outcomeOf(child);
+      await lowerIsThere(child);
+      assert.deepEqual(await ended, { status: 0, stdout: '', stderr: '' });
+      assert.equal(sandbox().read('tree/etc/motd'), 'from the upper layer\n');
+      assert.ok(!fs.existsSync(sandbox().path('tree/etc/withdrawn')));
+    });
+
+    it('says why the download failed, and leaves nothing', async () => {
+      registry.inject(blobOf(upper), { kind: 'status', status: 403 }, 9);
+      const { status, stderr } = await outcomeOf(start('team/app:1'));
+      assert.match(stderr, new RegExp(`^stowage: [^\n]*registry ${registry.host} [^\n]+\n$`));
+      assert.doesNotMatch(stderr, /refused:|cannot be unpacked/);
+      assert.equal(status, 1);
+      assert.deepEqual(sandbox().names(), ['stowage.toml']);
+    });
+
+    it('ends at once when a layer that has come is refused', async () => {
+      registry.addImage('team/bad', '1', { layers: [tarOf({ 'etc/.wh..': '' }), upper] });
+      registry.inject(blobOf(upper), { kind: 'stall' }, 9);
+      const { status, stderr } = await outcomeOf(start('team/bad:1'));
+      assert.match(stderr, /^stowage: image [^\n]*\/team\/bad:1 is refused: [^\n]*\.wh\.\.[^\n]*\n$/);
+      assert.equal(status, 1);
+      assert.deepEqual(sandbox().names(), ['stowage.toml']);
+    });
   });
 
   it('shows progress in plain lines where there is no terminal', async () => {

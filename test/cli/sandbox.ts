@@ -142,6 +142,14 @@ export async function outcomeOf(child: ChildProcess): Promise<Outcome> {
   return { status, ...texts };
 }
 
+export function descendantsOf(pid: number | undefined): number[] {
+  const children = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+  return children
+    .split(' ')
+    .filter(Boolean)
+    .flatMap((child) => [Number(child), ...descendantsOf(Number(child))]);
+}
+
 /** Gives each test of the present suite a sandbox of its own. */
 export function eachInCliSandbox(): () => CliSandbox {
   let sandbox: CliSandbox | undefined;

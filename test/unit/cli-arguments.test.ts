@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 
-import { parseAmount, parseArguments } from '../../wrapper/cli/arguments.js';
+import { parseAmount, parseArguments, parseCount } from '../../wrapper/cli/arguments.js';
 import { UsageError } from '../../wrapper/cli/usage-error.js';
 
 const kinds = { 'max-bytes': 'value', config: 'value', quiet: 'flag' } as const;
@@ -64,6 +64,22 @@ describe('arguments of stowage', () => {
       assert.throws(
         () => parseAmount('--max-bytes', text),
         refused(/^--max-bytes wants a whole number from 1 on/),
+      );
+    });
+  }
+
+  it('reads counts up to the most there may be', () => {
+    assert.deepEqual(
+      ['1', '007', '900'].map((text) => parseCount('--max-depth', text, 900)),
+      [1, 7, 900],
+    );
+  });
+
+  for (const text of ['', '0', '901', '-1', '1K', '1.5', ' 1', '0x10']) {
+    it(`refuses ${JSON.stringify(text)} as a count`, () => {
+      assert.throws(
+        () => parseCount('--max-depth', text, 900),
+        refused(/^--max-depth wants a whole number from 1 to 900, not "/),
       );
     });
   }

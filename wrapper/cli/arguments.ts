@@ -67,3 +67,12 @@ export function parseAmount(option: string, text: string): number {
   }
   return amount;
 }
+
+/** A whole number from 1 to `most`. Throws UsageError. */
+export function parseCount(option: string, text: string, most: number): number {
+  const count = Number(text);
+  if (!/^[0-9]+$/.test(text) || count < 1 || count > most) {
+    throw new UsageError(`${option} wants a whole number from 1 to ${most}, not ${quote(text)}`);
+  }
+  return count;
+}

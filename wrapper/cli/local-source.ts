@@ -145,7 +145,7 @@ async function openImage(
     name,
     image,
     documents,
-    openLayers: async () => extents,
+    openLayers: async () => ({ layers: extents, download: undefined }),
     close: () => files.close(),
   };
 }

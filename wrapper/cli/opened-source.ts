@@ -9,6 +9,13 @@ export interface OpenLayer {
   offset: number;
 }
 
+/** The layers of an image, lowest first; open until the image is closed. */
+export interface OpenLayers {
+  layers: OpenLayer[];
+  /** Settles when the download ends that the layers grow by; undefined if all of them are there. */
+  download: Promise<unknown> | undefined;
+}
+
 /** An image whose manifest and configuration were read and checked; the layers may have to be fetched. */
 export interface OpenedImage {
   kind: 'image';
@@ -19,8 +26,8 @@ export interface OpenedImage {
   image: Image;
   /** Indexes, manifests and, as the last one, the configuration, as they were read. */
   documents: Uint8Array[];
-  /** The layers in the order of image.layers; open until `close`. */
-  openLayers(): Promise<OpenLayer[]>;
+  openLayers(): Promise<OpenLayers>;
+  /** Ends the download if one is still under way. */
   close(): Promise<void>;
 }
 

@@ -4,9 +4,8 @@ import { readImage } from '../image/image.js';
 import type { NodePlatform } from '../image/platform.js';
 import type { Reference } from '../image/reference.js';
 import { RegistryClient } from '../registry/client.js';
-import { downloadLayers } from '../store/download-layers.js';
-import { fetchDocument, layerFetch, resolveReference } from '../store/registry-image.js';
-import type { OpenedImage } from './opened-source.js';
+import { beginDownload, fetchDocument, layerBlobs, resolveReference } from '../store/registry-image.js';
+import type { OpenedImage, OpenLayer, OpenLayers } from './opened-source.js';
 import type { Tools } from './tools.js';
 import { explainStore, openUserStore } from './user-store.js';
 
@@ -16,13 +15,20 @@ export async function openRegistryImage(
   node: NodePlatform,
   { config, surroundings, progress }: Tools,
 ): Promise<OpenedImage> {
-  const { signal } = surroundings;
   const store = await openUserStore(surroundings);
   const registry = new RegistryClient({ limits: config.download, registries: config.registries });
   const supply = { registry, store };
+  const closing = new AbortController();
+  const signal = AbortSignal.any([surroundings.signal, closing.signal]);
   const waiting = { signal, onWait: (sentence: string) => progress.waiting(sentence) };
+  const explain = (error: unknown): never => {
+    throw explainStore(error, store.directory);
+  };
   const files: FileHandle[] = [];
+  let download: Promise<unknown> = Promise.resolve();
   const close = async (): Promise<void> => {
+    closing.abort(new Error('the image was closed'));
+    await download.catch(() => undefined);
     await Promise.all(files.map((file) => file.close()));
     registry.close();
     await store.close();
@@ -41,23 +47,31 @@ export async function openRegistryImage(
       node,
       reference.canonical,
     );
-    const openLayers: OpenedImage['openLayers'] = async () => {
-      try {
-        await downloadLayers(store, image.layers, {
-          parallel: config.download.parallelLayers,
-          origin: reference.registry,
-          fetch: (layer) => layerFetch(registry, reference, layer),
-          onProgress: ({ imageDoneBytes, imageTotalBytes, waiting: sentence }) => {
-            if (sentence !== '') progress.waiting(sentence);
-            else progress.bytes(`downloading ${reference.canonical}`, imageDoneBytes, imageTotalBytes);
-          },
-          signal,
-        });
-        for (const { digest: blob } of image.layers) files.push(await store.open(blob));
-      } catch (error) {
-        throw explainStore(error, store.directory);
+    const openFiles = async (): Promise<OpenLayer[]> => {
+      const layers: OpenLayer[] = [];
+      for (const blob of layerBlobs(image.layers, reference)) {
+        const file = await store.openGrowing(blob);
+        files.push(file);
+        layers.push({ fd: file.fd, offset: 0 });
       }
-      return files.map(({ fd }) => ({ fd, offset: 0 }));
+      return layers;
+    };
+    const openLayers = async (): Promise<OpenLayers> => {
+      const { isGrowing, done } = await beginDownload(supply, reference, image.layers, {
+        parallel: config.download.parallelLayers,
+        onProgress: ({ imageDoneBytes, imageTotalBytes, waiting: sentence }) => {
+          if (sentence !== '') progress.waiting(sentence);
+          else progress.bytes(`downloading ${reference.canonical}`, imageDoneBytes, imageTotalBytes);
+        },
+        signal,
+      }).catch(explain);
+      download = done.catch(explain);
+      download.catch(() => undefined);
+      // If they cannot be opened, either the download says why, or they can be afterwards.
+      const growing = isGrowing ? await openFiles().catch(() => undefined) : undefined;
+      if (growing) return { layers: growing, download };
+      await download;
+      return { layers: await openFiles().catch(explain), download: undefined };
     };
     return {
       kind: 'image',
@@ -70,6 +84,6 @@ export async function openRegistryImage(
     };
   } catch (error) {
     await close();
-    throw explainStore(error, store.directory);
+    return explain(error);
   }
 }

@@ -2,19 +2,21 @@ import { realpath } from 'node:fs/promises';
 import { relative } from 'node:path';
 
 import type { Config } from '../config/config.js';
+import { budgetLimits } from '../config/schema.js';
 import { StowageError } from '../error.js';
 import { quote } from '../image/quote.js';
-import { parseAmount, parseArguments } from './arguments.js';
+import { parseAmount, parseArguments, parseCount } from './arguments.js';
 import { CommandError } from './command-error.js';
 import type { Command } from './command.js';
 import { openSource } from './open-source.js';
-import type { OpenedSource } from './opened-source.js';
+import type { OpenedSource, OpenLayer } from './opened-source.js';
 import { ProgressLine } from './progress-line.js';
 import { siteConfig } from './site-config.js';
 import type { Surroundings } from './surroundings.js';
 import { TargetDirectory } from './target-directory.js';
-import { findUnpacker, firstDescriptor, runUnpacker } from './unpacker.js';
+import { findUnpacker, firstDescriptor, runUnpacker, type UnpackerAnswer } from './unpacker.js';
 import { UsageError } from './usage-error.js';
+import { whileDownloading } from './while-downloading.js';
 
 const usage = `usage: stowage unpack [OPTION...] SOURCE DIR
 
@@ -24,6 +26,8 @@ docker-archive:FILE[:NAME], or the path of a directory, tar, cpio, squashfs or S
 
   --max-bytes N    most bytes that the files may have together; K, M, G and T may follow (powers of 1024)
   --max-inodes N   most files, directories and links
+  --max-seconds N  most processor time, of all threads together
+  --max-depth N    most directories one in another
   --config FILE    registries and limits, by default /etc/stowage/stowage.toml if it is there
   --quiet          say nothing but errors
   --help           say how it is called, and exit
@@ -33,6 +37,8 @@ async function run(args: readonly string[], surroundings: Surroundings): Promise
   const { options, operands } = parseArguments(args, {
     'max-bytes': 'value',
     'max-inodes': 'value',
+    'max-seconds': 'value',
+    'max-depth': 'value',
     config: 'value',
     quiet: 'flag',
     help: 'flag',
@@ -42,15 +48,7 @@ async function run(args: readonly string[], surroundings: Surroundings): Promise
     throw new UsageError('unpack wants a SOURCE and a DIR; "stowage unpack --help" says more');
   }
   const config = siteConfig(options.config, surroundings);
-  const budget = {
-    ...config.budget,
-    ...(options['max-bytes'] === undefined
-      ? {}
-      : { maxBytes: parseAmount('--max-bytes', options['max-bytes']) }),
-    ...(options['max-inodes'] === undefined
-      ? {}
-      : { maxInodes: parseAmount('--max-inodes', options['max-inodes']) }),
-  };
+  const budget = budgetOf(options, config.budget);
   const progress = new ProgressLine(surroundings.stderr, options.quiet ?? false);
   try {
     if (surroundings.uid === 0) {
@@ -60,6 +58,22 @@ async function run(args: readonly string[], surroundings: Surroundings): Promise
   } finally {
     progress.clear();
   }
+}
+
+/** The configured one, but for what options say. */
+function budgetOf(
+  options: { [Name in `max-${'bytes' | 'inodes' | 'seconds' | 'depth'}`]?: string },
+  configured: Config['budget'],
+): Config['budget'] {
+  const { maxSeconds, maxDepth } = budgetLimits;
+  const { 'max-bytes': bytes, 'max-inodes': inodes, 'max-seconds': seconds, 'max-depth': depth } = options;
+  return {
+    maxBytes: bytes === undefined ? configured.maxBytes : parseAmount('--max-bytes', bytes),
+    maxInodes: inodes === undefined ? configured.maxInodes : parseAmount('--max-inodes', inodes),
+    maxSeconds:
+      seconds === undefined ? configured.maxSeconds : parseCount('--max-seconds', seconds, maxSeconds),
+    maxDepth: depth === undefined ? configured.maxDepth : parseCount('--max-depth', depth, maxDepth),
+  };
 }
 
 async function unpackSource(
@@ -98,22 +112,30 @@ async function fillIn(
   signal: AbortSignal,
   progress: ProgressLine,
 ): Promise<void> {
-  const { args, descriptors, sizes } = await sourceArguments(source, budget.maxBytes);
+  const { args, descriptors, sizes, download } = await sourceArguments(source, budget.maxBytes);
   const total = sizes.reduce((sum, size) => sum + size, 0);
   const before = sizes.map((_, i) => sizes.slice(0, i).reduce((sum, size) => sum + size, 0));
-  const { warnings } = await runUnpacker(program, {
-    args: [
-      ...['--root-fd', String(firstDescriptor)],
-      ...['--max-bytes', String(budget.maxBytes), '--max-inodes', String(budget.maxInodes)],
-      ...args,
-    ],
-    descriptors: [target.handle.fd, ...descriptors],
-    what: source.kind === 'image' ? `image ${source.name}` : source.name,
-    onProgress: (index, done, ofSource) => {
-      progress.bytes(`unpacking ${source.name}`, (before[index] ?? 0) + done, total || ofSource);
-    },
-    signal,
-  });
+  let isDownloading = download !== undefined;
+  const over = (): boolean => (isDownloading = false);
+  download?.then(over, over);
+  const unpackAll = (until: AbortSignal): Promise<UnpackerAnswer> =>
+    runUnpacker(program, {
+      args: [
+        ...['--root-fd', String(firstDescriptor)],
+        ...['--max-bytes', String(budget.maxBytes), '--max-inodes', String(budget.maxInodes)],
+        ...['--max-seconds', String(budget.maxSeconds), '--max-depth', String(budget.maxDepth)],
+        ...args,
+      ],
+      descriptors: [target.handle.fd, ...descriptors],
+      what: source.kind === 'image' ? `image ${source.name}` : source.name,
+      onProgress: (index, done, ofSource) => {
+        // One line can say one thing, and it is the download that is waited for.
+        if (isDownloading) return;
+        progress.bytes(`unpacking ${source.name}`, (before[index] ?? 0) + done, total || ofSource);
+      },
+      signal: until,
+    });
+  const { warnings } = await (download ? whileDownloading(download, signal, unpackAll) : unpackAll(signal));
   for (const warning of warnings) progress.say(warning);
 }
 
@@ -128,10 +150,16 @@ async function refuseWithin(source: string, target: string): Promise<void> {
 }
 
 /** What stowage-unpack is told of a source; its descriptors follow the one of the root. */
-async function sourceArguments(
-  source: OpenedSource,
-  maxBytes: number,
-): Promise<{ args: string[]; descriptors: number[]; sizes: number[] }> {
+interface SourceArguments {
+  args: string[];
+  descriptors: number[];
+  /** Of what it reads one after the other, in bytes. */
+  sizes: number[];
+  /** As in OpenLayers. */
+  download?: Promise<unknown> | undefined;
+}
+
+async function sourceArguments(source: OpenedSource, maxBytes: number): Promise<SourceArguments> {
   const first = firstDescriptor + 1;
   if (source.kind === 'directory') {
     return { args: ['--directory', String(first)], descriptors: [source.handle.fd], sizes: [] };
@@ -142,12 +170,13 @@ async function sourceArguments(
   }
   const sizes = source.image.layers.map(({ size }) => size);
   refuseTooLarge(source.name, sizes, maxBytes);
-  const layers = await source.openLayers();
+  const { layers, download } = await source.openLayers();
   const args = source.image.layers.flatMap(({ size, digest, diffId }, i) => {
-    const { offset } = layers[i] as { offset: number };
+    const { offset } = layers[i] as OpenLayer;
     return ['--layer', `${first + i}${offset === 0 ? '' : `@${offset}`}:${size}:${digest || '-'}:${diffId}`];
   });
-  return { args, descriptors: layers.map(({ fd }) => fd), sizes };
+  if (download) args.unshift('--growing');
+  return { args, descriptors: layers.map(({ fd }) => fd), sizes, download };
 }
 
 function refuseTooLarge(name: string, sizes: readonly number[], maxBytes: number): void {
