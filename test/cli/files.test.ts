@@ -4,6 +4,8 @@ import fs from 'node:fs';
 
 import { busyboxImage } from '../support/busybox-image.js';
 import type { OciImage } from '../support/oci-image.js';
+import { dataTypes, sif } from '../support/sif-writer.js';
+import { makeSquashfs } from '../support/squashfs-image.js';
 import { digestOf } from '../unpack/sandbox.js';
 import { eachInCliSandbox } from './sandbox.js';
 
@@ -78,6 +80,27 @@ describe('stowage with files', () => {
         assert.match(String(created), /^20\d\d-/);
       });
     }
+
+    it('unpacks and inspects x.sif, whatever stands before its squashfs', async () => {
+      const { directory } = sandbox();
+      const squashfs = makeSquashfs(`${directory}/root`, `${directory}/made`, ['-comp', 'zstd']);
+      const [number, architecture] = process.arch === 'x64' ? ['02', 'amd64'] : ['04', 'arm64'];
+      const definition = { content: Buffer.from('Bootstrap: docker\n'), type: dataTypes.definition };
+      const bytes = sif([definition, { content: squashfs, architecture: number }]);
+      sandbox().write('x.sif', bytes);
+      await sandbox().succeed('unpack', '--quiet', './x.sif', 'tree');
+      assert.equal(sandbox().read('tree/etc/motd'), 'hello\n');
+      const inspection = await sandbox().inspect('./x.sif');
+      assert.deepEqual(
+        [inspection['kind'], inspection['digest'], inspection['size_bytes']],
+        ['sif', digestOf(bytes), bytes.length],
+      );
+      assert.deepEqual([inspection['architecture'], inspection['compression']], [architecture, 'zstd']);
+      const { offset, block_size } = inspection['squashfs'] as Record<string, unknown>;
+      assert.deepEqual([offset, block_size], [bytes.indexOf(squashfs), 131072]);
+      const { stdout } = await sandbox().succeed('inspect', './x.sif');
+      assert.match(stdout, new RegExp(`^platform {5}linux/${architecture}$`, 'm'));
+    });
 
     it('copies a directory', async () => {
       shell('touch -d 2001-02-03 root/etc/motd');
