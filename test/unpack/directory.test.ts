@@ -2,34 +2,8 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { assertLinksKept, comparable, makeSource } from './root-file.js';
-import {
-  binary,
-  eachInSandbox,
-  isRoot,
-  isUnconfined,
-  ordinaryUser,
-  outcomeOf,
-  type Limits,
-  type Outcome,
-  type Sandbox,
-} from './sandbox.js';
-
-async function copy(sandbox: Sandbox, source: string, limits: Limits = {}): Promise<Outcome> {
-  sandbox.renew();
-  const flags = fs.constants.O_RDONLY | fs.constants.O_DIRECTORY;
-  const [root, directory] = [fs.openSync(sandbox.tree, flags), fs.openSync(source, flags)];
-  const child = spawn(
-    binary,
-    [
-      ...['--root-fd', '4', '--directory', '5', '--progress-fd', '3'],
-      ...['--max-bytes', String(limits.maxBytes ?? 1e9), '--max-inodes', String(limits.maxInodes ?? 1e5)],
-    ],
-    { ...ordinaryUser, env: {}, stdio: ['ignore', 'ignore', 'pipe', 'pipe', root, directory] },
-  );
-  for (const fd of [root, directory]) fs.closeSync(fd);
-  return outcomeOf(child);
-}
+import { assertLinksKept, comparable, copyDirectory, makeSource } from './root-file.js';
+import { binary, eachInSandbox, isRoot, isUnconfined, ordinaryUser, outcomeOf } from './sandbox.js';
 
 describe('stowage-unpack: directories', () => {
   const sandbox = eachInSandbox();
@@ -48,7 +22,7 @@ describe('stowage-unpack: directories', () => {
     fs.chmodSync(path.join(made, 'closed'), 0o755);
     fs.utimesSync(made, 1.2e9, 1.2e9);
     const expected = comparable(sandbox().list(made));
-    const outcome = await copy(sandbox(), made);
+    const outcome = await copyDirectory(sandbox(), made);
     remove(made);
     assert.deepEqual({ status: outcome.status, stderr: outcome.stderr }, { status: 0, stderr: '' });
     assert.deepEqual(comparable(sandbox().list()), expected);
@@ -60,7 +34,7 @@ describe('stowage-unpack: directories', () => {
     const made = source();
     fs.symlinkSync(sandbox().canary, path.join(made, 'out'));
     fs.symlinkSync('../tree-canary/song', path.join(made, 'song'));
-    await copy(sandbox(), made);
+    await copyDirectory(sandbox(), made);
     remove(made);
     assert.deepEqual(sandbox().names(), ['out', 'song']);
     assert.equal(fs.readlinkSync(path.join(sandbox().tree, 'out')), sandbox().canary);
@@ -74,7 +48,7 @@ describe('stowage-unpack: directories', () => {
     fs.appendFileSync(name, 'end');
     fs.truncateSync(name, 90_000_000);
     const expected = sandbox().list(made);
-    await copy(sandbox(), made);
+    await copyDirectory(sandbox(), made);
     remove(made);
     assert.deepEqual(comparable(sandbox().list()), comparable(expected));
     assert.ok(fs.statSync(path.join(sandbox().tree, 'sparse')).blocks < 1000);
@@ -85,7 +59,7 @@ describe('stowage-unpack: directories', () => {
     const name = path.join(made, 'a');
     fs.writeFileSync(name, '1');
     if (spawnSync('setfattr', ['-n', 'user.colour', '-v', 'green', name]).status !== 0) this.skip();
-    const outcome = await copy(sandbox(), made);
+    const outcome = await copyDirectory(sandbox(), made);
     remove(made);
     assert.equal(outcome.stderr, '');
     const found = spawnSync('getfattr', [
@@ -101,7 +75,7 @@ describe('stowage-unpack: directories', () => {
     const made = source();
     assert.equal(spawnSync('mkfifo', [path.join(made, 'fifo')]).status, 0);
     fs.writeFileSync(path.join(made, 'a'), '1');
-    const outcome = await copy(sandbox(), made);
+    const outcome = await copyDirectory(sandbox(), made);
     remove(made);
     assert.equal(outcome.status, 0);
     assert.match(outcome.stderr, /^left out 1 devices and FIFOs [^\n]+\n$/);
@@ -121,7 +95,7 @@ describe('stowage-unpack: directories', () => {
       const made = source();
       fs.mkdirSync(path.join(made, 'etc'));
       make(path.join(made, 'etc/secret'));
-      const outcome = await copy(sandbox(), made);
+      const outcome = await copyDirectory(sandbox(), made);
       remove(made);
       assert.equal(outcome.status, 1);
       assert.match(
@@ -132,7 +106,7 @@ describe('stowage-unpack: directories', () => {
   });
 
   it('refuses a destination inside of the source', async () => {
-    const outcome = await copy(sandbox(), sandbox().directory);
+    const outcome = await copyDirectory(sandbox(), sandbox().directory);
     assert.equal(outcome.status, 2);
     assert.match(outcome.stderr, /lies inside of the one to copy, as 'tree'; unpack it elsewhere\n$/);
   });
@@ -164,7 +138,7 @@ describe('stowage-unpack: directories', () => {
   it('refuses what exceeds the budget', async () => {
     const made = source();
     fs.writeFileSync(path.join(made, 'a'), 'x'.repeat(2000));
-    const outcome = await copy(sandbox(), made, { maxBytes: 1000 });
+    const outcome = await copyDirectory(sandbox(), made, { maxBytes: 1000 });
     remove(made);
     assert.equal(outcome.status, 1);
     assert.match(outcome.stderr, /exceed the 1000 bytes/);

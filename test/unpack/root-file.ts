@@ -51,6 +51,23 @@ export async function unpackFile(
   return outcomeOf(startWithFile(sandbox, sandbox.openFile(blob), fileArguments(blob, options)));
 }
 
+/** Copies a directory into an empty tree. */
+export async function copyDirectory(sandbox: Sandbox, source: string, limits: Limits = {}): Promise<Outcome> {
+  sandbox.renew();
+  const flags = fs.constants.O_RDONLY | fs.constants.O_DIRECTORY;
+  const [root, directory] = [fs.openSync(sandbox.tree, flags), fs.openSync(source, flags)];
+  const child = spawn(
+    binary,
+    [
+      ...['--root-fd', '4', '--directory', '5', '--progress-fd', '3'],
+      ...['--max-bytes', String(limits.maxBytes ?? 1e9), '--max-inodes', String(limits.maxInodes ?? 1e5)],
+    ],
+    { ...ordinaryUser, env: {}, stdio: ['ignore', 'ignore', 'pipe', 'pipe', root, directory] },
+  );
+  for (const fd of [root, directory]) fs.closeSync(fd);
+  return outcomeOf(child);
+}
+
 /** Unpacks a file, expects success without a word, and describes the tree by path. */
 export async function succeedWithFile(
   sandbox: Sandbox,

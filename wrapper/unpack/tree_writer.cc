@@ -54,21 +54,8 @@ void TreeWriter::apply(const Entry &entry, EntrySource &source) {
         put_directory(name, entry);
         return;
     }
-    std::string hidden;
-    switch (whiteout_of(name, hidden)) {
-    case Whiteout::ignored:
+    if (entries_ == EntriesOf::layers && apply_whiteout(name, entry))
         return;
-    case Whiteout::name:
-        if (const Directory *const parent = tree_.find_parent(name.parent, entry.name))
-            tree_.hide_lower(*parent, hidden);
-        return;
-    case Whiteout::opaque:
-        if (const Directory *const parent = tree_.find_parent(name.parent, entry.name))
-            tree_.hide_lower_contents(*parent);
-        return;
-    case Whiteout::none:
-        break;
-    }
     switch (entry.type) {
     case EntryType::directory:
         return put_directory(name, entry);
@@ -81,6 +68,23 @@ void TreeWriter::apply(const Entry &entry, EntrySource &source) {
     case EntryType::special:
         return skip_special(name);
     }
+}
+
+// False for an entry that is no whiteout.
+bool TreeWriter::apply_whiteout(const EntryName &name, const Entry &entry) {
+    std::string hidden;
+    const Whiteout whiteout = whiteout_of(name, hidden);
+    if (whiteout == Whiteout::none)
+        return false;
+    if (whiteout == Whiteout::ignored)
+        return true;
+    if (const Directory *const parent = tree_.find_parent(name.parent, entry.name)) {
+        if (whiteout == Whiteout::name)
+            tree_.hide_lower(*parent, hidden);
+        else
+            tree_.hide_lower_contents(*parent);
+    }
+    return true;
 }
 
 void TreeWriter::put_directory(const EntryName &name, const Entry &entry) {

@@ -1,4 +1,4 @@
-// Applies the entries of the layers to the tree, one after the other.
+// Applies the entries of the layers, or of a whole root file system, to the tree, one after the other.
 #pragma once
 
 #include "entry_source.hh"
@@ -6,10 +6,15 @@
 
 namespace stowage {
 
+// What the entries are of. Names that begin with `.wh.` are whiteouts in layers, and names like any other in
+// a whole root file system.
+enum class EntriesOf { layers, whole };
+
 class TreeWriter {
   public:
     // All must outlive the writer.
-    TreeWriter(Tree &tree, Budget &budget) : tree_(tree), budget_(budget) {
+    TreeWriter(Tree &tree, Budget &budget, EntriesOf entries)
+        : tree_(tree), budget_(budget), entries_(entries) {
     }
 
     // `source` stands at `entry` and provides its content.
@@ -18,6 +23,7 @@ class TreeWriter {
     void report() const;
 
   private:
+    bool apply_whiteout(const EntryName &name, const Entry &entry);
     void put_directory(const EntryName &name, const Entry &entry);
     void put_file(const EntryName &name, const Entry &entry, EntrySource &source);
     void put_symlink(const EntryName &name, const Entry &entry);
@@ -28,6 +34,7 @@ class TreeWriter {
 
     Tree &tree_;
     Budget &budget_;
+    const EntriesOf entries_;
     NumberSet skipped_; // where devices would be, so that hard links to them are skipped too
     uint64_t specials_ = 0;
     uint64_t nameless_ = 0;

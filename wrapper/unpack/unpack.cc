@@ -55,7 +55,7 @@ void copy_directory(int fd, const Tree &tree, TreeWriter &writer) {
 void unpack_image(const Options &options, Descriptor root) {
     Budget budget(options.max_bytes, options.max_inodes, free_space_of(root.get()));
     Tree tree(std::move(root), budget, options.max_depth);
-    TreeWriter writer(tree, budget);
+    TreeWriter writer(tree, budget, options.layers.empty() ? EntriesOf::whole : EntriesOf::layers);
     if (options.file)
         unpack_file(options, writer, budget);
     else if (options.directory_fd >= 0)

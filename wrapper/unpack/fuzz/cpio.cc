@@ -9,6 +9,6 @@ extern "C" int LLVMFuzzerInitialize(int *, char ***) {
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    stowage::fuzz::unpack_stream<stowage::CpioReader>(data, size);
+    stowage::fuzz::unpack_stream<stowage::CpioReader>(data, size, stowage::EntriesOf::whole);
     return 0;
 }

@@ -9,6 +9,6 @@ extern "C" int LLVMFuzzerInitialize(int *, char ***) {
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    stowage::fuzz::unpack_stream<stowage::TarReader>(data, size);
+    stowage::fuzz::unpack_stream<stowage::TarReader>(data, size, stowage::EntriesOf::layers);
     return 0;
 }

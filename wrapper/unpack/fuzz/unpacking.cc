@@ -1,5 +1,4 @@
 #include "unpacking.hh"
-#include "../tree_writer.hh"
 #include "memory.hh"
 #include "outcome.hh"
 #include "scratch.hh"
@@ -61,12 +60,12 @@ std::optional<std::string> list(const MakeSource &make, const Drain &drain, uint
     return taken ? std::optional(text) : std::nullopt;
 }
 
-void unpack(const MakeSource &make, const Drain &drain) {
+void unpack(const MakeSource &make, const Drain &drain, EntriesOf entries) {
     Scratch &scratch = Scratch::instance();
     {
         Budget budget(max_bytes, max_inodes, FreeSpace{});
         Tree tree(scratch.make_tree(), budget, max_depth);
-        TreeWriter writer(tree, budget);
+        TreeWriter writer(tree, budget, entries);
         const bool taken = is_taken([&] {
             tree.begin_layer(true);
             const auto source = make();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../entry_source.hh"
+#include "../tree_writer.hh"
 #include "description.hh"
 
 #include <functional>
@@ -21,10 +22,10 @@ using Drain = std::function<void(EntrySource &)>;
 std::optional<std::string> list(const MakeSource &make, const Drain &drain, uint64_t most_bytes);
 
 // Puts the entries into a new tree, as far as they go. Aborts if the tree then has more than a small budget.
-void unpack(const MakeSource &make, const Drain &drain);
+void unpack(const MakeSource &make, const Drain &drain, EntriesOf entries);
 
 // Aborts unless a reader of streams says the same however the stream is cut into pieces; then unpacks it.
-template <typename Reader> void unpack_stream(const uint8_t *data, size_t size) {
+template <typename Reader> void unpack_stream(const uint8_t *data, size_t size, EntriesOf entries) {
     const auto cut_into = [=](size_t piece) {
         return [=] {
             return std::make_unique<Reader>([=, left = size, at = data]() mutable -> EntrySource::Bytes {
@@ -40,7 +41,7 @@ template <typename Reader> void unpack_stream(const uint8_t *data, size_t size) 
     constexpr size_t odd = 97;
     if (list(cut_into(size), drain, size) != list(cut_into(odd), drain, size))
         finding("the archive is read in another way when it arrives in pieces");
-    unpack(cut_into(size), drain);
+    unpack(cut_into(size), drain, entries);
 }
 
 } // namespace stowage::fuzz

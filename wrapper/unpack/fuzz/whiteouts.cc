@@ -87,7 +87,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     {
         Budget budget(max_bytes, max_inodes, FreeSpace{});
         Tree tree(scratch.make_tree(), budget, max_depth);
-        TreeWriter writer(tree, budget);
+        TreeWriter writer(tree, budget, EntriesOf::layers);
         TreeModel model;
         auto begin_layer = [&, is_lowest = true]() mutable {
             tree.begin_layer(is_lowest);
