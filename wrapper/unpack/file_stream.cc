@@ -1,10 +1,12 @@
 #include "file_stream.hh"
+#include "digest.hh"
 #include "file_inflater.hh"
 #include "file_window.hh"
 #include "refusal.hh"
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace stowage {
@@ -12,6 +14,8 @@ namespace stowage {
 namespace {
 
 constexpr size_t chunk_bytes = 256 * 1024;
+constexpr size_t stages = 2, blocks = 16, block_bytes = 256 * 1024;
+constexpr size_t last_stage = 1;
 
 std::exception_ptr in_context(const Refusal &refusal) {
     return std::make_exception_ptr(
@@ -21,22 +25,30 @@ std::exception_ptr in_context(const Refusal &refusal) {
 } // namespace
 
 FileStream::FileStream(const FileSource &source, Purpose purpose, Progress &progress)
-    : source_(source), progress_(progress), inflating_(purpose == Purpose::inflating),
-      thread_([this] { run(); }) {
+    : source_(source), progress_(progress), ring_(stages, blocks, block_bytes),
+      inflating_(purpose == Purpose::inflating), filler_(ring_), thread_([this] { run(); }) {
 }
 
 FileStream::~FileStream() {
     stopping_ = true;
-    queue_.stop_listening();
+    ring_.stop();
     thread_.join();
 }
 
-const BlockQueue::Block *FileStream::next() {
-    return queue_.next();
+EntrySource::Bytes FileStream::next() {
+    const bool ended = held_ && held_->is_last;
+    if (!ended) {
+        if (held_)
+            ring_.pass(last_stage);
+        held_ = ring_.take(last_stage);
+    }
+    if (held_->is_last && damage_)
+        std::rethrow_exception(damage_);
+    return ended ? EntrySource::Bytes{nullptr, 0} : EntrySource::Bytes{held_->bytes.get(), held_->size};
 }
 
 void FileStream::verify() {
-    queue_.stop_listening();
+    ring_.stop();
     verdict_.get();
 }
 
@@ -45,8 +57,7 @@ void FileStream::run() {
         read_file();
         promise_.set_value();
     } catch (...) {
-        if (inflating_)
-            queue_.close(std::current_exception());
+        end_inflating(std::current_exception());
         promise_.set_exception(std::current_exception());
     }
 }
@@ -81,49 +92,29 @@ void FileStream::inflate(const uint8_t *data, size_t size) {
     try {
         if (!inflater_)
             inflater_ = make_file_inflater(data, size);
-        for (;;) {
-            if (!filling_) {
-                filling_ = queue_.begin_fill();
-                if (!filling_) {
-                    inflating_ = false;
-                    return;
-                }
-                filling_->size = 0;
-            }
-            uint8_t *const out = filling_->bytes.data() + filling_->size;
-            const auto step = inflater_->run(data, size, out, filling_->bytes.size() - filling_->size);
-            filling_->size += step.produced;
-            data += step.consumed;
-            size -= step.consumed;
-            if (filling_->size == filling_->bytes.size())
-                push_filled();
-            else if (size == 0 || (step.consumed == 0 && step.produced == 0))
-                return;
-        }
+        inflating_ = filler_.inflate(*inflater_, data, size);
     } catch (const Refusal &refusal) {
-        inflating_ = false;
-        queue_.close(in_context(refusal));
+        end_inflating(in_context(refusal));
     }
 }
 
 void FileStream::finish_inflating() {
     if (!inflating_)
         return;
-    inflating_ = false;
     try {
         if (inflater_)
             inflater_->finish();
-        if (filling_)
-            push_filled();
-        queue_.close();
+        end_inflating(nullptr);
     } catch (const Refusal &refusal) {
-        queue_.close(in_context(refusal));
+        end_inflating(in_context(refusal));
     }
 }
 
-void FileStream::push_filled() {
-    queue_.end_fill();
-    filling_ = nullptr;
+void FileStream::end_inflating(std::exception_ptr damage) {
+    if (!std::exchange(inflating_, false))
+        return;
+    damage_ = std::move(damage);
+    filler_.end();
 }
 
 } // namespace stowage

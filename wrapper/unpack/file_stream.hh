@@ -2,13 +2,13 @@
 // inflates it.
 #pragma once
 
-#include "block_queue.hh"
-#include "digest.hh"
-#include "inflate.hh"
+#include "block_filler.hh"
+#include "entry_source.hh"
 #include "options.hh"
 #include "progress.hh"
 
 #include <atomic>
+#include <exception>
 #include <future>
 #include <thread>
 
@@ -22,10 +22,11 @@ class FileStream {
     FileStream(const FileSource &source, Purpose purpose, Progress &progress);
     ~FileStream();
 
-    // When inflating: the next uncompressed bytes, valid until the following call; nullptr at the end.
-    // Throws Refusal for damaged data.
-    const BlockQueue::Block *next();
-    // Wants no more bytes; waits for the end of the file, and throws Refusal if it does not have its digest.
+    // When inflating: the next uncompressed bytes, valid until the following call; size 0 at the end. Throws
+    // Refusal for damaged data.
+    EntrySource::Bytes next();
+    // Wants no more bytes, so that nothing calls next() again; waits for the end of the file, and throws
+    // Refusal if it does not have its digest.
     void verify();
 
   private:
@@ -33,12 +34,14 @@ class FileStream {
     void read_file();
     void inflate(const uint8_t *data, size_t size);
     void finish_inflating();
-    void push_filled();
+    void end_inflating(std::exception_ptr damage);
 
     const FileSource &source_;
     Progress &progress_;
 
-    BlockQueue queue_; // uncompressed bytes
+    BlockRing ring_;              // of uncompressed bytes
+    const Block *held_ = nullptr; // what next() has returned
+    std::exception_ptr damage_;   // written before the last block is passed on, read after it is taken
     std::promise<void> promise_;
     std::shared_future<void> verdict_ = promise_.get_future().share();
     std::atomic<bool> stopping_{false};
@@ -46,7 +49,7 @@ class FileStream {
     // Used by the thread only.
     bool inflating_;
     std::unique_ptr<Inflater> inflater_;
-    BlockQueue::Block *filling_ = nullptr;
+    BlockFiller filler_;
 
     std::thread thread_; // last, because it uses all of the above
 };

@@ -5,7 +5,7 @@ namespace stowage {
 
 namespace {
 
-constexpr size_t blob_stage = 1, stream_stage = 0;
+constexpr size_t blob_stage = 1;
 
 } // namespace
 
@@ -40,44 +40,14 @@ bool StreamInflater::inflate_layer(size_t index) {
         }
         blobs_.pass(blob_stage);
     }
-    if (!has_block())
-        return false;
-    filling_->is_last = true;
-    streams_.pass(stream_stage);
-    filling_ = nullptr;
-    return true;
+    return filler_.end();
 }
 
 void StreamInflater::inflate(const Block &blob) {
-    const uint8_t *data = blob.bytes.get();
-    size_t size = blob.size;
-    if (!inflater_ && size > 0)
-        inflater_ = make_inflater(data, size);
-    while (inflater_ && has_block()) {
-        const size_t room = streams_.block_bytes() - filling_->size;
-        const auto step = inflater_->run(data, size, filling_->bytes.get() + filling_->size, room);
-        filling_->size += step.produced;
-        data += step.consumed;
-        size -= step.consumed;
-        if (step.produced == room) {
-            streams_.pass(stream_stage);
-            filling_ = nullptr;
-        } else if (size == 0 || (step.consumed == 0 && step.produced == 0)) {
-            return;
-        }
-    }
-}
-
-// Whether there is a block to fill; false when the ring was stopped.
-bool StreamInflater::has_block() {
-    if (filling_)
-        return true;
-    filling_ = streams_.take(stream_stage);
-    if (filling_) {
-        filling_->size = 0;
-        filling_->is_last = false;
-    }
-    return filling_ != nullptr;
+    if (!inflater_ && blob.size > 0)
+        inflater_ = make_inflater(blob.bytes.get(), blob.size);
+    if (inflater_)
+        filler_.inflate(*inflater_, blob.bytes.get(), blob.size);
 }
 
 } // namespace stowage

@@ -1,8 +1,7 @@
 // The second stage: turns the blobs' blocks into blocks of uncompressed stream.
 #pragma once
 
-#include "block_ring.hh"
-#include "inflate.hh"
+#include "block_filler.hh"
 #include "layer_verdict.hh"
 #include "options.hh"
 
@@ -18,7 +17,7 @@ class StreamInflater {
     // `is_abandoned`, blobs are read to the end without inflating them.
     StreamInflater(const Options &options, BlockRing &blobs, BlockRing &streams,
                    std::vector<LayerVerdict> &verdicts, const std::atomic<bool> &is_abandoned)
-        : options_(options), blobs_(blobs), streams_(streams), verdicts_(verdicts),
+        : options_(options), blobs_(blobs), filler_(streams), verdicts_(verdicts),
           is_abandoned_(is_abandoned) {
     }
 
@@ -28,16 +27,14 @@ class StreamInflater {
   private:
     bool inflate_layer(size_t index);
     void inflate(const Block &blob);
-    bool has_block();
 
     const Options &options_;
     BlockRing &blobs_;
-    BlockRing &streams_;
+    BlockFiller filler_; // of `streams`
     std::vector<LayerVerdict> &verdicts_;
     const std::atomic<bool> &is_abandoned_;
 
     std::unique_ptr<Inflater> inflater_; // of the present layer
-    Block *filling_ = nullptr;           // taken, not passed on
 };
 
 } // namespace stowage

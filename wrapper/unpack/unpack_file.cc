@@ -35,11 +35,9 @@ template <typename Reader> void apply_stream(Reader &reader, TreeWriter &writer,
 
 void unpack_stream(FileStream &stream, TreeWriter &writer, Budget &budget) {
     const auto pull = [&]() -> EntrySource::Bytes {
-        const BlockQueue::Block *const block = stream.next();
-        if (!block)
-            return {nullptr, 0};
-        budget.take_stream(block->size);
-        return {block->bytes.data(), block->size};
+        const EntrySource::Bytes bytes = stream.next();
+        budget.take_stream(bytes.size);
+        return bytes;
     };
     EntrySource::Bytes first = pull();
     const auto kind = stream_kind(first.data, first.size);
