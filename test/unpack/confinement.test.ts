@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { makeSquashfs } from '../support/squashfs-image.js';
 import { archive, file, header, pax } from '../support/tar-writer.js';
+import { fileArguments } from './root-file.js';
 import {
   binary,
   childrenOf,
@@ -18,6 +20,7 @@ import {
   unpackArguments,
   type Layer,
   type Limits,
+  type Outcome,
 } from './sandbox.js';
 
 describe('stowage-unpack: confinement', () => {
@@ -142,21 +145,34 @@ describe('stowage-unpack: confinement', () => {
   });
 
   /**
-   * Runs the unpacker on a tmpfs of its own, mounted in a namespace that ends with it. The layer's file may be
-   * written by `before`, a shell command that knows the tree as $1 and the file as $2.
+   * Runs the unpacker on a tmpfs of its own, mounted in a namespace that ends with it, with the tree as
+   * descriptor 4 and `source`, a file or directory, as 5. `before` is a shell command that knows the tree as $1
+   * and the source as $2.
    */
+  function startOnTmpfs(
+    options: string,
+    source: string,
+    before: string,
+    args: readonly string[],
+  ): ChildProcess {
+    const script = `mount -t tmpfs -o ${options} none "$1" && { ${before} } && tree=$1 source=$2 && shift 2 &&
+      exec "$@" 4<"$tree" 5<"$source"`;
+    return spawn(
+      'unshare',
+      [
+        ...['--user', '--map-root-user', '--mount', 'sh', '-c', script, 'sh', sandbox().tree, source],
+        ...[binary, ...args],
+      ],
+      { ...ordinaryUser, stdio: ['ignore', 'ignore', 'pipe', 'pipe'] },
+    );
+  }
+
+  /** The same with a layer, whose file `before` may write. */
   function onTmpfs(options: string, layer: Layer, before = ':;', limits: Limits = {}): ChildProcess {
     const name = path.join(sandbox().directory, 'blob');
     fs.writeFileSync(name, layer.blob);
     fs.chmodSync(name, 0o666);
-    const script = `mount -t tmpfs -o ${options} none "$1" && { ${before} } && tree=$1 blob=$2 && shift 2 &&
-      exec "$@" 4<"$tree" 5<"$blob"`;
-    const unpack = [binary, ...unpackArguments([layer], limits)];
-    const child = spawn(
-      'unshare',
-      ['--user', '--map-root-user', '--mount', 'sh', '-c', script, 'sh', sandbox().tree, name, ...unpack],
-      { ...ordinaryUser, stdio: ['ignore', 'ignore', 'pipe', 'pipe'] },
-    );
+    const child = startOnTmpfs(options, name, before, unpackArguments([layer], limits));
     child.once('close', () => fs.unlinkSync(name));
     return child;
   }
@@ -194,6 +210,36 @@ describe('stowage-unpack: confinement', () => {
     const outcome = await outcomeOf(onTmpfs('size=1m,mode=700', { blob }));
     assert.deepEqual({ status: outcome.status, stderr: outcome.stderr }, { status: 0, stderr: '' });
   });
+
+  for (const kind of ['squashfs', 'directory'] as const) {
+    it(`lets a file with holes in a ${kind} be larger than the tree store, but not what it holds`, async () => {
+      const source = path.join(sandbox().directory, 'source');
+      const image = path.join(sandbox().directory, 'image');
+      fs.mkdirSync(source);
+      const run = async (): Promise<Outcome> => {
+        const unpacked = kind === 'directory' ? source : image;
+        let args = ['--directory', '5', '--root-fd', '4', '--max-bytes', '1000000000', '--max-inodes', '10'];
+        if (kind === 'squashfs') {
+          const bytes = makeSquashfs(source, image);
+          fs.writeFileSync(image, bytes);
+          args = fileArguments(bytes);
+        }
+        return outcomeOf(startOnTmpfs('size=1m,mode=700', unpacked, ':;', args));
+      };
+      const fd = fs.openSync(path.join(source, 'holes'), 'w');
+      for (let i = 0; i < 5; i++) fs.writeSync(fd, `piece ${i}`, i * 9_000_000);
+      fs.ftruncateSync(fd, 50_000_000);
+      const { status, stderr } = await run();
+      assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+      fs.writeSync(fd, Buffer.alloc(2_000_000, 'x'), 0, 2_000_000, 20_000_000);
+      fs.closeSync(fd);
+      const refused = await run();
+      fs.rmSync(source, { recursive: true });
+      fs.rmSync(image, { force: true });
+      assert.equal(refused.status, 3);
+      assert.match(refused.stderr, /^with the entry 'holes' the image needs more than the 1 MB/);
+    });
+  }
 
   it('says how much is missing when others fill the tree store meanwhile', async () => {
     const tar = archive(file('first', Buffer.alloc(1_500_000)), file('large', Buffer.alloc(3_000_000)));

@@ -17,6 +17,7 @@ namespace stowage {
 namespace {
 
 constexpr size_t chunk_bytes = 1 << 20;
+constexpr uint64_t stat_block_bytes = 512;
 constexpr int directory_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 // A file may turn into a FIFO between looking and opening.
 constexpr int file_flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
@@ -169,6 +170,7 @@ bool DirectoryReader::describe(int parent, const std::string &base, const std::s
     offset_ = 0;
     size_ = static_cast<uint64_t>(status.st_size);
     entry.size = size_;
+    entry.stored_bytes = static_cast<uint64_t>(status.st_blocks) * stat_block_bytes;
     describe_open(file_.get(), status, entry);
     return true;
 }

@@ -26,7 +26,7 @@ struct Entry {
     mode_t mode;                          // permission bits as in the archive
     struct timespec mtime;                // tv_nsec is UTIME_OMIT where the archive gives none
     uint64_t size;                        // of the file, holes included
-    std::optional<uint64_t> stored_bytes; // of the file without its holes; nothing where it has none
+    std::optional<uint64_t> stored_bytes; // of the file without its holes, as far as known; nothing: all
     std::vector<Attribute> attributes;
 };
 

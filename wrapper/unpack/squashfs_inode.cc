@@ -81,6 +81,7 @@ SquashfsInode read_squashfs_inode(SquashfsMetadata &metadata, const SquashfsSupe
         metadata.read(place, raw, 40);
         inode.data = le64(raw);
         inode.size = le64(raw + 8);
+        inode.hole_bytes = le64(raw + 16);
         inode.links = le32(raw + 24);
         inode.fragment = le32(raw + 28);
         inode.fragment_offset = le32(raw + 32);

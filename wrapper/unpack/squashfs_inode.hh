@@ -15,6 +15,7 @@ struct SquashfsInode {
 
     // Of files.
     uint64_t size = 0;
+    uint64_t hole_bytes = 0;             // of `size`, as the image claims
     uint64_t data = 0;                   // where its blocks lie in the image, one after the other
     uint32_t fragment = squashfs_none;   // holds what does not fill a block
     uint32_t fragment_offset = 0;        // in the uncompressed fragment

@@ -62,6 +62,7 @@ void SquashfsReader::describe(uint64_t reference, const std::string &name, Entry
         return;
     }
     entry.size = inode_.size;
+    entry.stored_bytes = inode_.size - std::min(inode_.size, inode_.hole_bytes);
     entry.link_target = inode_.target;
     entry.attributes = attributes_.read(inode_.attributes);
 }
