@@ -50,6 +50,21 @@ describe('stowage-unpack: layers in flight', () => {
     assert.match(stderr, new RegExp(`^layer ${digestOf(large)} does not match its digest`));
   });
 
+  it('blames a layer once all of it is there, whatever the one above still lacks', async () => {
+    const bad = archive(file('../x', ''), file('a', Buffer.alloc(3 << 20)));
+    const fds = [sandbox().openFile(bad.subarray(0, 5 << 19)), sandbox().openFile(large.subarray(0, 1000))];
+    const layers = [bad, large].map((blob, index) => ({ blob, fd: fds[index] }) as Layer);
+    const child = sandbox().start(layers, { growing: true });
+    const ended = outcomeOf(child);
+    await sleep(100);
+    assert.equal(child.exitCode, null);
+    fs.writeSync(fds[0] ?? -1, bad, 5 << 19, bad.length - (5 << 19), 5 << 19);
+    const { status, stderr } = await ended;
+    for (const fd of fds) fs.closeSync(fd);
+    assert.equal(status, 1);
+    assert.match(stderr, new RegExp(`^layer ${digestOf(bad)}: .*climbs out`));
+  });
+
   it('refuses a layer that grows beyond its size', async () => {
     const blob = Buffer.concat([large, Buffer.alloc(1)]);
     const { child, grow } = startOnPart({ blob, size: large.length, digest: digestOf(large) }, 1000);

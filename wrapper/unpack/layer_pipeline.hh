@@ -38,6 +38,11 @@ class LayerPipeline {
     // For a caller about to refuse what the present layer holds: waits for the verdict on its blob without
     // inflating the rest, and throws the Refusal for a wrong size or digest if that is the real reason.
     // Nothing but destruction may follow.
+    //
+    // With --growing it waits until all of this layer's blob is there, however long that takes, and for no
+    // other layer's. A time limit of its own would blame the image for what a transfer spoilt: a file stands
+    // still while its download waits for its turn, or begins anew and writes over it. Whoever downloads
+    // knows when to give up, and the parent then ends us.
     void blame_blob_if_wrong();
 
   private:
