@@ -1,7 +1,7 @@
 // The head of a squashfs 4.0 image, and what all of its parts are bounded by.
 //
 // The format is described in Documentation/filesystems/squashfs.rst of Linux and, field by field, in
-// fs/squashfs/squashfs_fs.h. Decision 0007 says why no library reads it.
+// fs/squashfs/squashfs_fs.h. Decision 0010 says why no library reads it.
 #pragma once
 
 #include "file_window.hh"
