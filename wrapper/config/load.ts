@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-import { Ajv, type ErrorObject } from 'ajv';
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import { parse, TomlError } from 'smol-toml';
 
 import { reasonOf, StowageError } from '../error.js';
@@ -12,7 +12,12 @@ import { type ConfigFile, configSchema } from './schema.js';
 /** sun_path of unix(7) holds 108 bytes, the last one a NUL. */
 const longestSocketPath = 107;
 
-const isConfigFile = new Ajv({ useDefaults: true, verbose: true }).compile<ConfigFile>(configSchema);
+let validator: ValidateFunction<ConfigFile> | undefined;
+
+/** Compiled when it is needed: for that alone a command would take longer than for what it is asked to say. */
+function configValidator(): ValidateFunction<ConfigFile> {
+  return (validator ??= new Ajv({ useDefaults: true, verbose: true }).compile<ConfigFile>(configSchema));
+}
 
 /** Reads and checks a configuration file. Throws `config-invalid`, naming file and key. */
 export function loadConfig(path: string): Config {
@@ -39,6 +44,7 @@ export function parseConfigFile(text: string, path: string): Config {
     if (!(error instanceof TomlError)) throw error;
     return refuse(`line ${error.line}: ${error.message.split('\n')[0]}`);
   }
+  const isConfigFile = configValidator();
   if (!isConfigFile(file)) return refuse(explain(isConfigFile.errors?.[0]));
   checkPaths(file, refuse);
   return fromFile(file);
