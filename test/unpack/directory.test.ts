@@ -40,6 +40,21 @@ describe('stowage-unpack: directories', () => {
     assert.equal(fs.readlinkSync(path.join(sandbox().tree, 'out')), sandbox().canary);
   });
 
+  it('refuses to remember more files whose other names lie elsewhere than memory is meant for', async () => {
+    const made = source();
+    const elsewhere = path.join(sandbox().directory, 'elsewhere');
+    const deep = path.join(made, ...Array<string>(12).fill('d'.repeat(200)));
+    for (const directory of [elsewhere, deep]) fs.mkdirSync(directory, { recursive: true });
+    for (let i = 0; i < 14_000; i++) {
+      fs.writeFileSync(path.join(deep, String(i)), '');
+      fs.linkSync(path.join(deep, String(i)), path.join(elsewhere, String(i)));
+    }
+    const { status, stderr } = await copyDirectory(sandbox(), made);
+    for (const directory of [made, elsewhere]) remove(directory);
+    assert.equal(status, 1);
+    assert.match(stderr, /too many files whose other names are missing or far away/);
+  });
+
   it('keeps holes', async () => {
     const made = source();
     const name = path.join(made, 'sparse');

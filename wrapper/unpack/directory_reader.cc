@@ -149,7 +149,7 @@ bool DirectoryReader::describe(int parent, const std::string &base, const std::s
         if (length < 0)
             return false;
         entry.link_target.resize(static_cast<size_t>(length));
-        become_link(status, entry);
+        links_.join(status.st_ino, status.st_nlink, entry);
         return true;
     }
     if (!S_ISREG(status.st_mode)) {
@@ -157,7 +157,7 @@ bool DirectoryReader::describe(int parent, const std::string &base, const std::s
         return true;
     }
     entry.type = EntryType::file;
-    if (become_link(status, entry))
+    if (links_.join(status.st_ino, status.st_nlink, entry))
         return true;
     file_.reset(openat(parent, base.c_str(), file_flags));
     if (!file_ && is_gone(errno))
@@ -179,22 +179,6 @@ void DirectoryReader::describe_open(int fd, const struct stat &status, Entry &en
     entry.mode = status.st_mode & 07777;
     entry.mtime = status.st_mtim;
     entry.attributes = attributes_of(fd);
-}
-
-// All links that are followed lie on one device. A file is forgotten with its last name.
-bool DirectoryReader::become_link(const struct stat &status, Entry &entry) {
-    if (status.st_nlink < 2)
-        return false;
-    const auto known = links_.find(status.st_ino);
-    if (known == links_.end()) {
-        links_[status.st_ino] = {entry.name, status.st_nlink - 1};
-        return false;
-    }
-    entry.type = EntryType::hard_link;
-    entry.link_target = known->second.name;
-    if (--known->second.left == 0)
-        links_.erase(known);
-    return true;
 }
 
 bool DirectoryReader::read(Bytes &piece, uint64_t &offset) {

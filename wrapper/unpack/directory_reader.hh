@@ -3,11 +3,11 @@
 
 #include "descriptor.hh"
 #include "entry_source.hh"
+#include "link_names.hh"
 
 #include <dirent.h>
 #include <memory>
 #include <sys/stat.h>
-#include <unordered_map>
 
 namespace stowage {
 
@@ -26,21 +26,15 @@ class DirectoryReader : public EntrySource {
         std::unique_ptr<DIR, int (*)(DIR *)> stream;
         std::string path;
     };
-    struct Link {
-        std::string name; // under which the file is in the tree
-        nlink_t left;     // names still to come
-    };
-
     void enter(Descriptor fd, const std::string &path);
     bool describe(int parent, const std::string &base, const std::string &name, Entry &entry);
-    bool become_link(const struct stat &status, Entry &entry);
     void describe_open(int fd, const struct stat &status, Entry &entry);
 
     std::vector<Level> levels_; // from the root to the present one
     bool begun_ = false;
     dev_t device_ = 0;
     struct stat destination_;
-    std::unordered_map<ino_t, Link> links_;
+    LinkNames links_;
     uint64_t mounts_ = 0;
 
     Descriptor file_;

@@ -47,15 +47,16 @@ std::vector<Attribute> SquashfsAttributes::read(uint32_t number) {
         std::string name(le16(raw + 2), '\0');
         metadata_.read(place, name.data(), name.size());
         const std::string value = read_value(place, type & value_is_elsewhere);
-        if ((type & prefix_mask) != user_prefix || name.size() > longest_name)
-            continue;
-        if (name.find('\0') != std::string::npos)
-            refuse_damaged_squashfs("the name of an extended attribute contains a NUL byte");
+        // Counted whatever becomes of it: reading it took time.
         bytes += name.size() + value.size();
         if (bytes > most_bytes)
             refuse_image(
                 "a file in the squashfs image has more than 1 MiB of extended attributes; make the image "
                 "without them (mksquashfs -no-xattrs)");
+        if ((type & prefix_mask) != user_prefix || name.size() > longest_name)
+            continue;
+        if (name.find('\0') != std::string::npos)
+            refuse_damaged_squashfs("the name of an extended attribute contains a NUL byte");
         attributes.push_back({"user." + name, value});
     }
     return attributes;

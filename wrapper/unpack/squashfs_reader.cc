@@ -57,7 +57,7 @@ void SquashfsReader::describe(uint64_t reference, const std::string &name, Entry
     entry.type = inode_.type;
     entry.mode = inode_.mode;
     entry.mtime = {inode_.mtime, 0};
-    if (inode_.links > 1 && inode_.type != EntryType::special && become_link(reference, entry)) {
+    if (inode_.type != EntryType::special && links_.join(reference, inode_.links, entry)) {
         inode_.size = 0;
         return;
     }
@@ -65,20 +65,6 @@ void SquashfsReader::describe(uint64_t reference, const std::string &name, Entry
     entry.stored_bytes = inode_.size - std::min(inode_.size, inode_.hole_bytes);
     entry.link_target = inode_.target;
     entry.attributes = attributes_.read(inode_.attributes);
-}
-
-// Several names have one inode. It is forgotten with its last name.
-bool SquashfsReader::become_link(uint64_t reference, Entry &entry) {
-    const auto known = links_.find(reference);
-    if (known == links_.end()) {
-        links_[reference] = {entry.name, inode_.links - 1};
-        return false;
-    }
-    entry.type = EntryType::hard_link;
-    entry.link_target = known->second.name;
-    if (--known->second.left == 0)
-        links_.erase(known);
-    return true;
 }
 
 void SquashfsReader::enter(uint64_t reference, const std::string &path) {

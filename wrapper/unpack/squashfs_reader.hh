@@ -2,11 +2,10 @@
 #pragma once
 
 #include "entry_source.hh"
+#include "link_names.hh"
 #include "number_set.hh"
 #include "squashfs_attributes.hh"
 #include "squashfs_inode.hh"
-
-#include <unordered_map>
 
 namespace stowage {
 
@@ -35,11 +34,6 @@ class SquashfsReader : public EntrySource {
         std::string name;
     };
 
-    struct Link {
-        std::string name; // under which the file is in the tree
-        uint32_t left;    // names still to come
-    };
-
     struct Fragment {
         uint32_t index = squashfs_none;
         size_t size = 0;
@@ -51,7 +45,6 @@ class SquashfsReader : public EntrySource {
     bool next_item(Listing &listing, Item &item);
     void take(Listing &listing, void *buffer, size_t size);
     void describe(uint64_t reference, const std::string &name, Entry &entry);
-    bool become_link(uint64_t reference, Entry &entry);
     void enter(uint64_t reference, const std::string &path);
     size_t read_block(uint32_t word, uint64_t position, uint8_t *out, size_t out_size);
     const Fragment &load_fragment(uint32_t index);
@@ -68,7 +61,7 @@ class SquashfsReader : public EntrySource {
     bool begun_ = false;
     std::vector<Listing> listings_; // from the root to the present one
     NumberSet entered_;             // inodes of directories
-    std::unordered_map<uint64_t, Link> links_;
+    LinkNames links_;
 
     // The present file.
     SquashfsInode inode_;

@@ -37,6 +37,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         return std::make_unique<SquashfsReader>(*kind == RootFileKind::sif ? find_sif_partition(whole).image
                                                                            : whole);
     };
-    unpack(make, [](EntrySource &) {}, EntriesOf::whole);
+    unpack(
+        make, [](EntrySource &) {}, EntriesOf::whole);
     return 0;
 }
