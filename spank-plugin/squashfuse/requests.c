@@ -281,8 +281,8 @@ static ssize_t on_destroy(struct worker *worker, uint64_t node, const void *argu
     return 0;
 }
 
-// Whatever is not here is not implemented. For opening that means that the kernel does it alone from then on,
-// without a message to us; for the rest, that it does without.
+// Whatever is not here is answered with ENOSYS. For opening that means that the kernel does it alone from
+// then on, without a message to us; for the rest, that it does without.
 static const struct {
     uint32_t opcode;
     // Fixed part of the arguments, and whether a name follows.

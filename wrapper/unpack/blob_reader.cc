@@ -27,7 +27,7 @@ size_t read_at(const LayerSource &layer, uint8_t *buffer, size_t size, uint64_t 
 
 [[noreturn]] void refuse_blob(const LayerSource &layer, const std::string &reason) {
     refuse_image("layer " + layer.name() + ' ' + reason +
-                 "; try again, and if it stays so push the image again");
+                 "; try again, and if it stays so build the image again");
 }
 
 } // namespace

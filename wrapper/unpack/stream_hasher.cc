@@ -11,8 +11,7 @@ constexpr size_t stage = 1;
 std::exception_ptr mismatch(const LayerSource &layer, const std::string &found) {
     return std::make_exception_ptr(Refusal(Fault::image, "layer " + layer.name() + " unpacks to " + found +
                                                              " but the image's configuration says " +
-                                                             layer.diff_id +
-                                                             "; rebuild the image and push it again"));
+                                                             layer.diff_id + "; rebuild the image"));
 }
 
 } // namespace

@@ -25,7 +25,7 @@ constexpr Field name_field{0, 100}, size_field{124, 12}, checksum_field{148, 8},
 constexpr size_t type_offset = 156, header_is_extended_offset = 482, map_is_extended_offset = 504;
 
 [[noreturn]] void damaged(const std::string &what) {
-    refuse_image("the tar headers are damaged: " + what + "; rebuild the image and push it again");
+    refuse_image("the tar headers are damaged: " + what + "; rebuild the image");
 }
 
 std::string text_of(const uint8_t *block, Field field) {

@@ -81,7 +81,7 @@ void TarReader::fail() {
     const char *const reason = archive_error_string(archive_.get());
     refuse_image("the tar archive is damaged " +
                  (name_.empty() ? "at its start" : "at or after the entry " + quoted(name_)) +
-                 (reason ? " (" + std::string(reason) + ")" : "") + "; rebuild the image and push it again");
+                 (reason ? " (" + std::string(reason) + ")" : "") + "; rebuild the image");
 }
 
 EntryType TarReader::type_of(const TarHeaders::Header &header) const {
