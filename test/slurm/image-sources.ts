@@ -5,6 +5,7 @@ import path from 'node:path';
 
 import { account } from '../cluster/users.js';
 import { busyboxImage } from '../support/busybox-image.js';
+import { untilRemembered } from '../support/settled.js';
 import { sif } from '../support/sif-writer.js';
 import { archive, file } from '../support/tar-writer.js';
 
@@ -38,6 +39,7 @@ export const makeSources = async (user: string): Promise<string> => {
   makeHostile(directory);
   run('chown', '-R', `${uid}:${gid}`, directory);
   fs.chownSync(at('others.tar'), 0, 0);
+  await untilRemembered();
   return directory;
 };
 

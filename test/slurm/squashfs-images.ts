@@ -1,10 +1,10 @@
 /** One root file system as squashfs and as SIF, with what enroot and Apptainer put into theirs. */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 import { account } from '../cluster/users.js';
 import { busyboxImage } from '../support/busybox-image.js';
+import { untilRemembered } from '../support/settled.js';
 import { sif } from '../support/sif-writer.js';
 import { makeSquashfs } from '../support/squashfs-image.js';
 
@@ -33,7 +33,6 @@ export const makeSquashfsImages = async (user: string): Promise<string> => {
   fs.writeFileSync(`${directory}/x.sqsh`, squashfs('partition'));
   fs.rmSync(bundle, { recursive: true });
   execFileSync('chown', ['-R', `${uid}:${gid}`, directory]);
-  // What a file is, is remembered only if it has not changed lately: see file_memory.h.
-  await sleep(3000);
+  await untilRemembered();
   return directory;
 };
