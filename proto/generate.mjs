@@ -2,14 +2,12 @@
 // build/proto/stowage/v1/*.pb-c.{c,h} for stowage-enter. Nothing is done when all of it is newer than
 // the .proto files.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 
 const out = 'build/proto';
-const sources = readdirSync('proto/stowage/v1')
-  .filter((name) => name.endsWith('.proto'))
-  .map((name) => `stowage/v1/${name}`);
-// Only the daemon speaks these.
-const daemonSources = [...sources, 'grpc/health/v1/health.proto'];
+// What stowage-enter speaks.
+const sources = ['stowage/v1/image.proto'];
+const daemonSources = [...sources, 'stowage/v1/node.proto', 'grpc/health/v1/health.proto'];
 const generated = [
   `${out}/stowage.js`,
   `${out}/stowage.d.ts`,

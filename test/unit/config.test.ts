@@ -39,7 +39,7 @@ describe('configuration', () => {
     );
     assert.equal(config.mode, 'single-user');
     assert.equal(config.resolve.ttlMs, 5000);
-    assert.deepEqual(config.registries, { 'localhost:5000': { http: true } });
+    assert.equal(config.registries['localhost:5000']?.http, true);
     assert.deepEqual(config.mounts, [
       { source: '/scratch', target: '/scratch', readOnly: true, optional: false },
     ]);
@@ -53,8 +53,9 @@ describe('configuration', () => {
     );
     const { mounts: _mounts, registries: _registries, ...shown } = parseConfigFile(everything, 'x');
     const { mounts, registries, ...defaults } = parseConfigFile('', 'x');
-    assert.deepEqual([mounts, registries], [[], {}]);
-    assert.deepEqual(shown, defaults);
+    assert.deepEqual([mounts, registries, defaults.shortNames.aliases], [[], {}, {}]);
+    assert.equal(shown.shortNames.aliases['pytorch'], 'registry.example.org/ai/pytorch');
+    assert.deepEqual({ ...shown, shortNames: { ...shown.shortNames, aliases: {} } }, defaults);
   });
 
   it('names the file that cannot be read', () => {

@@ -6,16 +6,95 @@ export interface Config {
   /** single-user: only the daemon's own uid may call, and the sockets belong to it alone. */
   mode: 'service' | 'single-user';
   listen: { socket: string; blobSocket: string };
-  store: { directory: string };
-  /** How long an answer of a registry about a tag may be used again by the same user. */
-  resolve: { ttlMs: number };
-  download: HttpLimits & RetryLimits & { parallelLayers: number };
+  /** Where metrics are served; undefined if nowhere. */
+  metrics: MetricsAddress | undefined;
+  store: StoreConfig;
+  resolve: ResolveConfig;
+  download: DownloadConfig;
+  limits: LimitsConfig;
   /** What one unpacking of an image may use. */
   budget: { maxBytes: number; maxInodes: number; maxSeconds: number; maxDepth: number };
   image: { squashfs: 'unpack' | 'mount' };
-  registries: Record<string, { http?: boolean }>;
+  shortNames: ShortNames;
+  policy: PolicyConfig;
+  /** By the host[:port] of a reference, in lower case. */
+  registries: Record<string, RegistrySettings>;
   /** Host directories and files that every container of this site shows. */
   mounts: SiteMount[];
+}
+
+export type MetricsAddress = { socket: string } | { host: string; port: number };
+
+export interface StoreConfig {
+  directory: string;
+  /** Of the blobs; 0 is no limit. */
+  maxBytes: number;
+  maxBlobs: number;
+  /** Blobs that were not used for longer are removed; 0 keeps them. */
+  maxAgeMs: number;
+  /** Left free on the file system. */
+  minFreeBytes: number;
+  /** A directory on a file system that all nodes share; undefined if there is none. */
+  shared: string | undefined;
+}
+
+export type PullPolicy = 'missing' | 'always' | 'never';
+
+export interface ResolveConfig {
+  /** How long an answer of a registry about a tag may be used again by the same user without asking. */
+  ttlMs: number;
+  /** For callers who do not say. */
+  pull: PullPolicy;
+  /** How old an answer may be to be used while the registry cannot be asked. */
+  maxAgeMs: number;
+}
+
+export type DownloadConfig = HttpLimits &
+  RetryLimits & {
+    /** Layers of one image at once. */
+    parallelLayers: number;
+    /** Transfers at once, of all users together, and of one user while others wait. */
+    connections: number;
+    connectionsPerUser: number;
+    /** What one transfer asks for of a larger layer, where the registry can send parts. */
+    rangeBytes: number;
+    /** For all of one image. */
+    deadlineMs: number;
+  };
+
+export interface LimitsConfig {
+  /** Prepare calls that are worked on at once; others wait. */
+  requests: number;
+  requestsPerUser: number;
+}
+
+export interface ShortNames {
+  /** Where names without a registry are looked for. */
+  registry: string;
+  /** Names as a user writes them, without tag, and the names that they stand for. */
+  aliases: Record<string, string>;
+}
+
+/** Patterns of names; see policy/allowed.ts. */
+export interface PolicyConfig {
+  allow: string[];
+  deny: string[];
+  /** Added to a refusal: whom to ask. */
+  message: string;
+}
+
+export interface RegistrySettings {
+  /** Plain http. */
+  http: boolean;
+  /** A PEM file with authorities to be trusted besides the system's. */
+  ca: string | undefined;
+  /** Tried in order before the registry itself: "host[:port]" or "host[:port]/prefix". */
+  mirrors: string[];
+  /** All transfers together; 0 is no limit. */
+  maxBytesPerSecond: number;
+  blocked: boolean;
+  /** Origins ("https://auth.example.org") to which logins may be sent though they are not the registry's own. */
+  tokenRealms: string[];
 }
 
 export interface SiteMount {

@@ -5,12 +5,13 @@ import { parse, TomlError } from 'smol-toml';
 
 import { reasonOf, StowageError } from '../error.js';
 import { isCleanAbsolute } from '../plan/host-path.js';
-import type { Config } from './config.js';
+import type { Config, MetricsAddress, RegistrySettings } from './config.js';
 import { nearestName } from './nearest-name.js';
 import { type ConfigFile, configSchema } from './schema.js';
 
 /** sun_path of unix(7) holds 108 bytes, the last one a NUL. */
 const longestSocketPath = 107;
+const dayMs = 24 * 60 * 60 * 1000;
 
 let validator: ValidateFunction<ConfigFile> | undefined;
 
@@ -64,12 +65,15 @@ function explain(error: ErrorObject | undefined): string {
     return `${key} must be one of ${(error.params.allowedValues as string[]).join(', ')}`;
   if (error.propertyName !== undefined)
     return `"${error.propertyName}" in [${key}] must be a registry's host or host:port, as in the name of an image`;
+  if (key === 'metrics.listen')
+    return 'metrics.listen must be a path, or a port of this node alone, as in "127.0.0.1:9090"';
+  if (key === 'short_names.registry') return `${key} must be a registry's host or host:port`;
   if (error.keyword === 'pattern') return `${key} must be an absolute path`;
   return `${key} ${error.message ?? 'is not valid'}`;
 }
 
 function checkPaths(file: ConfigFile, refuse: (problem: string) => never): void {
-  const { listen, store, mounts } = file;
+  const { listen, metrics, store, mounts } = file;
   for (const [key, path] of Object.entries(listen)) {
     if (Buffer.byteLength(path) > longestSocketPath) {
       refuse(
@@ -81,6 +85,10 @@ function checkPaths(file: ConfigFile, refuse: (problem: string) => never): void 
     ['listen.socket', listen.socket],
     ['listen.blob_socket', listen.blob_socket],
     ['store.directory', store.directory],
+    ...(store.shared === '' ? [] : [['store.shared', store.shared] satisfies [string, string]]),
+    ...(metrics.listen.startsWith('/')
+      ? [['metrics.listen', metrics.listen] satisfies [string, string]]
+      : []),
     ...mounts.flatMap(({ source, target }, i): [string, string][] => [
       [`mounts.${i}.source`, source],
       [`mounts.${i}.target`, target ?? source],
@@ -99,12 +107,24 @@ function checkPaths(file: ConfigFile, refuse: (problem: string) => never): void 
 }
 
 function fromFile(file: ConfigFile): Config {
-  const { listen, resolve, download, budget } = file;
+  const { listen, store, resolve, download, limits, budget } = file;
   return {
     mode: file.mode,
     listen: { socket: listen.socket, blobSocket: listen.blob_socket },
-    store: { ...file.store },
-    resolve: { ttlMs: resolve.ttl_seconds * 1000 },
+    metrics: metricsAddress(file.metrics.listen),
+    store: {
+      directory: store.directory,
+      maxBytes: store.max_bytes,
+      maxBlobs: store.max_blobs,
+      maxAgeMs: store.max_age_days * dayMs,
+      minFreeBytes: store.min_free_bytes,
+      shared: store.shared === '' ? undefined : store.shared,
+    },
+    resolve: {
+      ttlMs: resolve.ttl_seconds * 1000,
+      pull: resolve.pull,
+      maxAgeMs: resolve.max_age_days * dayMs,
+    },
     download: {
       parallelLayers: download.parallel_layers,
       connectTimeoutMs: download.connect_timeout_seconds * 1000,
@@ -113,7 +133,12 @@ function fromFile(file: ConfigFile): Config {
       retries: download.retries,
       firstPauseMs: 500,
       longestPauseMs: download.longest_pause_seconds * 1000,
+      connections: download.connections,
+      connectionsPerUser: download.connections_per_user,
+      rangeBytes: download.range_bytes,
+      deadlineMs: download.deadline_seconds * 1000,
     },
+    limits: { requests: limits.requests, requestsPerUser: limits.requests_per_user },
     budget: {
       maxBytes: budget.max_bytes,
       maxInodes: budget.max_inodes,
@@ -121,8 +146,10 @@ function fromFile(file: ConfigFile): Config {
       maxDepth: budget.max_depth,
     },
     image: { ...file.image },
+    shortNames: { ...file.short_names, registry: file.short_names.registry.toLowerCase() },
+    policy: { ...file.policy },
     registries: Object.fromEntries(
-      Object.entries(file.registries).map(([name, value]) => [name.toLowerCase(), { ...value }]),
+      Object.entries(file.registries).map(([name, value]) => [name.toLowerCase(), registrySettings(value)]),
     ),
     mounts: file.mounts.map(({ source, target, read_only: readOnly, optional }) => ({
       source,
@@ -131,4 +158,16 @@ function fromFile(file: ConfigFile): Config {
       optional,
     })),
   };
+}
+
+function metricsAddress(text: string): MetricsAddress | undefined {
+  if (text === '') return undefined;
+  if (text.startsWith('/')) return { socket: text };
+  const colon = text.lastIndexOf(':');
+  return { host: text.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), port: Number(text.slice(colon + 1)) };
+}
+
+function registrySettings(value: ConfigFile['registries'][string]): RegistrySettings {
+  const { http, ca, mirrors, max_bytes_per_second: maxBytesPerSecond, blocked, token_realms } = value;
+  return { http, ca, mirrors, maxBytesPerSecond, blocked, tokenRealms: token_realms };
 }

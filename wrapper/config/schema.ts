@@ -12,6 +12,14 @@ function whole(minimum: number, maximum: number, standard: number) {
   return { type: 'integer', minimum, maximum, default: standard } as const;
 }
 
+/** "host" or "host:port", as in a reference. */
+const registryName = { type: 'string', pattern: '^[A-Za-z0-9.:\\[\\]-]+$' } as const;
+const texts = {
+  type: 'array',
+  maxItems: 1000,
+  items: { type: 'string', minLength: 1, maxLength: 1000 },
+} as const;
+
 /** The most that can be set. stowage-unpack takes no greater depth, options.cc. */
 export const budgetLimits = { maxSeconds: 604_800, maxDepth: 900 } as const;
 
@@ -22,11 +30,27 @@ export const configSchema = closed({
     socket: { ...absolutePath, default: '/run/stowaged/api.sock' },
     blob_socket: { ...absolutePath, default: '/run/stowaged/blobs.sock' },
   }),
+  metrics: section({
+    // "" for nowhere, a socket's path, or a port of the loopback interface.
+    listen: {
+      type: 'string',
+      maxLength: 4095,
+      pattern: '^(/.*|(127\\.0\\.0\\.1|\\[::1\\]|localhost):[0-9]{1,5})?$',
+      default: '',
+    },
+  }),
   store: section({
     directory: { ...absolutePath, default: '/var/lib/stowage' },
+    max_bytes: whole(0, Number.MAX_SAFE_INTEGER, 0),
+    max_blobs: whole(0, Number.MAX_SAFE_INTEGER, 0),
+    max_age_days: whole(0, 36_500, 0),
+    min_free_bytes: whole(0, Number.MAX_SAFE_INTEGER, 1024 ** 3),
+    shared: { type: 'string', pattern: '^(/|$)', maxLength: 4095, default: '' },
   }),
   resolve: section({
     ttl_seconds: whole(0, 86_400, 300),
+    pull: { type: 'string', enum: ['missing', 'always', 'never'], default: 'missing' },
+    max_age_days: whole(0, 36_500, 30),
   }),
   download: section({
     parallel_layers: whole(1, 16, 4),
@@ -35,6 +59,14 @@ export const configSchema = closed({
     rate_window_seconds: whole(1, 600, 30),
     retries: whole(0, 20, 5),
     longest_pause_seconds: whole(1, 600, 60),
+    connections: whole(1, 256, 8),
+    connections_per_user: whole(1, 256, 6),
+    range_bytes: whole(64 * 1024, 64 * 1024 ** 2, 4 * 1024 ** 2),
+    deadline_seconds: whole(1, 604_800, 7200),
+  }),
+  limits: section({
+    requests: whole(1, 10_000, 256),
+    requests_per_user: whole(1, 10_000, 32),
   }),
   budget: section({
     max_bytes: whole(1, Number.MAX_SAFE_INTEGER, 64 * 1024 ** 3),
@@ -45,16 +77,28 @@ export const configSchema = closed({
   image: section({
     squashfs: { type: 'string', enum: ['unpack', 'mount'], default: 'unpack' },
   }),
+  short_names: section({
+    registry: { ...registryName, default: 'docker.io' },
+    aliases: { type: 'object', default: {}, additionalProperties: { type: 'string', maxLength: 255 } },
+  }),
+  policy: section({
+    allow: { ...texts, default: [] },
+    deny: { ...texts, default: [] },
+    message: { type: 'string', maxLength: 500, default: '' },
+  }),
   registries: {
     type: 'object',
     default: {},
     // As in a reference: "host" or "host:port", not "https://host".
-    propertyNames: { type: 'string', pattern: '^[A-Za-z0-9.:\\[\\]-]+$' },
-    additionalProperties: {
-      type: 'object',
-      additionalProperties: false,
-      properties: { http: { type: 'boolean' } },
-    },
+    propertyNames: registryName,
+    additionalProperties: closed({
+      http: { type: 'boolean', default: false },
+      ca: absolutePath,
+      mirrors: { ...texts, default: [] },
+      max_bytes_per_second: whole(0, Number.MAX_SAFE_INTEGER, 0),
+      blocked: { type: 'boolean', default: false },
+      token_realms: { ...texts, default: [] },
+    }),
   },
   mounts: {
     type: 'array',
@@ -78,8 +122,16 @@ export const configSchema = closed({
 export interface ConfigFile {
   mode: 'service' | 'single-user';
   listen: { socket: string; blob_socket: string };
-  store: { directory: string };
-  resolve: { ttl_seconds: number };
+  metrics: { listen: string };
+  store: {
+    directory: string;
+    max_bytes: number;
+    max_blobs: number;
+    max_age_days: number;
+    min_free_bytes: number;
+    shared: string;
+  };
+  resolve: { ttl_seconds: number; pull: 'missing' | 'always' | 'never'; max_age_days: number };
   download: {
     parallel_layers: number;
     connect_timeout_seconds: number;
@@ -87,9 +139,26 @@ export interface ConfigFile {
     rate_window_seconds: number;
     retries: number;
     longest_pause_seconds: number;
+    connections: number;
+    connections_per_user: number;
+    range_bytes: number;
+    deadline_seconds: number;
   };
+  limits: { requests: number; requests_per_user: number };
   budget: { max_bytes: number; max_inodes: number; max_seconds: number; max_depth: number };
   image: { squashfs: 'unpack' | 'mount' };
-  registries: Record<string, { http?: boolean }>;
+  short_names: { registry: string; aliases: Record<string, string> };
+  policy: { allow: string[]; deny: string[]; message: string };
+  registries: Record<
+    string,
+    {
+      http: boolean;
+      ca?: string;
+      mirrors: string[];
+      max_bytes_per_second: number;
+      blocked: boolean;
+      token_realms: string[];
+    }
+  >;
   mounts: { source: string; target?: string; read_only: boolean; optional: boolean }[];
 }

@@ -45,7 +45,20 @@ export const imageService = {
     requestStream: true,
     responseStream: true,
   }),
+  reportUnpacked: method(
+    `/${imageServiceName}/ReportUnpacked`,
+    v1.ReportUnpackedRequest,
+    v1.ReportUnpackedResponse,
+  ),
   getVersion: method(`/${imageServiceName}/GetVersion`, v1.GetVersionRequest, v1.GetVersionResponse),
+} satisfies ServiceDefinition;
+
+export const nodeServiceName = 'stowage.v1.NodeService';
+
+export const nodeService = {
+  getStatus: method(`/${nodeServiceName}/GetStatus`, v1.GetStatusRequest, v1.GetStatusResponse),
+  listImages: method(`/${nodeServiceName}/ListImages`, v1.ListImagesRequest, v1.ListImagesResponse),
+  prune: method(`/${nodeServiceName}/Prune`, v1.PruneRequest, v1.PruneResponse),
 } satisfies ServiceDefinition;
 
 export const healthService = {
