@@ -207,7 +207,7 @@ int reference_check(const char *text, struct error *err) {
     if (at_sign && (first_slash ? at_sign < first_slash
                                 : memchr(text, ':', (size_t)(at_sign - text)) && !strchr(at_sign, ':')))
         return error_set(err, "--image: a user name or password does not belong into an image's name, where "
-                              "others can see it; Stowage runs public images only, so leave it out");
+                              "others can see it; leave it out, and log in with 'podman login' instead");
     if (at_sign && !is_digest(at_sign + 1))
         return error_set(err,
                          "--image: after '@' a digest is expected: sha256: and 64 lower-case hex digits");

@@ -77,7 +77,7 @@ function split(
     name = text.slice(0, at);
     if (digest.includes('@') || (!isDigest(digest) && withoutCredentials(text) !== text)) {
       refuse(
-        'it holds credentials, which would show in the queue and in logs; Stowage runs public images only, so leave them out',
+        "it holds credentials, which would show in the queue and in logs; leave them out, and log in with 'podman login' instead",
       );
     }
     if (!isDigest(digest)) {
