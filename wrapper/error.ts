@@ -15,6 +15,8 @@ export type ErrorCode =
   | 'image-too-large'
   | 'content-mismatch'
   | 'registry-denied'
+  | 'registry-blocked'
+  | 'login-refused'
   | 'registry-unreachable'
   | 'registry-failing'
   | 'registry-misbehaving'

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 /** How one answer goes wrong. */
 export type Fault =
-  | { kind: 'status'; status: number; headers?: Record<string, string> }
+  | { kind: 'status'; status: number; headers?: Record<string, string | string[]>; body?: string }
   | { kind: 'redirect'; to: string }
   | { kind: 'truncate'; bytes: number }
   | { kind: 'ignore-range' }
@@ -22,6 +23,9 @@ export interface TestImage {
   manifest?: object;
 }
 
+/** What a token service answers to a request with such a body. */
+export type TokenAnswer = (request: IncomingMessage, body: string) => { status: number; body: string };
+
 interface Content {
   type: string;
   bytes: Buffer;
@@ -38,19 +42,25 @@ export class FaultRegistry {
   /** By the path after /v2/. */
   readonly #content = new Map<string, Content>();
   #faults: { path: RegExp; fault: Fault; times: number }[] = [];
-  #token: { value: string; answer: () => { status: number; body: string }; realm: string } | undefined;
+  #token: { value: string; answer: TokenAnswer; realm: string } | undefined;
+  #basic: string | undefined;
 
-  private constructor(private readonly server: Server) {
+  private constructor(
+    private readonly server: Server,
+    readonly origin: string,
+  ) {
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
       this.requests.push(request);
       void this.#answer(request, response);
     });
   }
 
-  static async start(): Promise<FaultRegistry> {
-    const server = createServer();
+  /** With a key and a certificate: over https. */
+  static async start(tls?: { key: Buffer; cert: Buffer }): Promise<FaultRegistry> {
+    const server = tls ? createTlsServer(tls) : createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return new FaultRegistry(server);
+    const { port } = server.address() as AddressInfo;
+    return new FaultRegistry(server, `${tls ? 'https' : 'http'}://127.0.0.1:${port}`);
   }
 
   async stop(): Promise<void> {
@@ -60,7 +70,7 @@ export class FaultRegistry {
 
   /** "127.0.0.1:40123", as it stands in a reference. */
   get host(): string {
-    return `127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+    return new URL(this.origin).host;
   }
 
   /** The next `times` answers for a path go wrong. */
@@ -71,10 +81,15 @@ export class FaultRegistry {
   /** From now on only a Bearer token opens anything; `answer` is what the token service says. */
   requireToken(
     value: string,
-    answer = () => ({ status: 200, body: JSON.stringify({ token: value }) }),
-    realm = `http://${this.host}/token`,
+    answer: TokenAnswer = () => ({ status: 200, body: JSON.stringify({ token: value }) }),
+    realm = `${this.origin}/token`,
   ): void {
     this.#token = { value, answer, realm };
+  }
+
+  /** From now on only this login opens anything; where a token is required too, either does. */
+  requireBasic(username: string, password: string): void {
+    this.#basic = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
   }
 
   /** How many requests matched; HEAD and GET alike. */
@@ -128,16 +143,13 @@ export class FaultRegistry {
     const fault = this.#takeFault(url);
     if (fault && refuse(fault, request, response)) return;
     if (this.#token && url.startsWith('/token')) {
-      const { status, body } = this.#token.answer();
+      const { status, body } = this.#token.answer(request, await textOf(request));
       response.writeHead(status, { 'content-type': 'application/json' }).end(body);
       return;
     }
-    if (this.#token && request.headers.authorization !== `Bearer ${this.#token.value}`) {
-      response
-        .writeHead(401, {
-          'www-authenticate': `Bearer realm="${this.#token.realm}",service="test",scope="x"`,
-        })
-        .end();
+    const challenges = this.#challenges(request.headers.authorization);
+    if (challenges.length > 0) {
+      response.writeHead(401, { 'www-authenticate': challenges }).end();
       return;
     }
     const content = this.#content.get(url.replace('/v2/', ''));
@@ -148,6 +160,17 @@ export class FaultRegistry {
     await send(content, fault, request, response);
   }
 
+  /** None if this opens what is here. */
+  #challenges(authorization: string | undefined): string[] {
+    const token = this.#token;
+    const opened = [token && `Bearer ${token.value}`, this.#basic].filter((value) => value !== undefined);
+    if (opened.length === 0 || opened.includes(authorization ?? '')) return [];
+    return [
+      ...(this.#basic === undefined ? [] : ['Basic realm="a registry, for tests"']),
+      ...(token ? [`Bearer realm="${token.realm}",service="test",scope="x"`] : []),
+    ];
+  }
+
   #takeFault(url: string): Fault | undefined {
     const entry = this.#faults.find(({ path, times }) => times > 0 && path.test(url));
     if (entry) entry.times--;
@@ -155,11 +178,17 @@ export class FaultRegistry {
   }
 }
 
+async function textOf(request: IncomingMessage): Promise<string> {
+  let text = '';
+  for await (const chunk of request) text += String(chunk);
+  return text;
+}
+
 /** Faults that take the place of an answer. */
 function refuse(fault: Fault, request: IncomingMessage, response: ServerResponse): boolean {
   switch (fault.kind) {
     case 'status':
-      response.writeHead(fault.status, fault.headers).end();
+      response.writeHead(fault.status, fault.headers).end(fault.body);
       return true;
     case 'redirect':
       response.writeHead(307, { location: fault.to }).end();
@@ -183,15 +212,17 @@ async function send(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
-  const start = fault?.kind === 'ignore-range' ? 0 : from;
-  const body = fault?.kind === 'replace' ? fault.body : bytes.subarray(start);
+  const range =
+    fault?.kind === 'ignore-range' ? null : /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
+  const start = Number(range?.[1] ?? 0);
+  const end = Math.min(Number(range?.[2] || Infinity), bytes.length - 1);
+  const body = fault?.kind === 'replace' ? fault.body : bytes.subarray(start, end + 1);
   const claimed = fault?.kind === 'wrong-range' ? start + 1 : start;
-  response.writeHead(start > 0 ? 206 : 200, {
+  response.writeHead(range ? 206 : 200, {
     'content-type': type,
     'content-length': body.length,
     'docker-content-digest': sha256(bytes),
-    ...(start > 0 ? { 'content-range': `bytes ${claimed}-${bytes.length - 1}/${bytes.length}` } : {}),
+    ...(range ? { 'content-range': `bytes ${claimed}-${end}/${bytes.length}` } : {}),
   });
   if (request.method === 'HEAD') {
     response.end();

@@ -6,7 +6,8 @@ import { parseChallenges } from '../../wrapper/registry/challenge.js';
 import { RegistryClient } from '../../wrapper/registry/client.js';
 import { parseRetryAfter } from '../../wrapper/registry/patience.js';
 import { sendFollowing } from '../../wrapper/registry/redirect.js';
-import { fetchToken } from '../../wrapper/registry/token.js';
+import { resumedBlob } from '../../wrapper/registry/resumed-blob.js';
+import type { RegistrySession } from '../../wrapper/registry/session.js';
 import { FaultRegistry, sha256 } from '../support/fault-registry.js';
 
 const blobBytes = Buffer.from(Array.from({ length: 200_000 }, (_, i) => i % 251));
@@ -24,6 +25,7 @@ const isCode = (code: ErrorCode, reason: RegExp) => (error: StowageError) => {
 describe('RegistryClient', () => {
   let registry: FaultRegistry;
   let client: RegistryClient;
+  let session: RegistrySession;
   const waits: string[] = [];
   const waiting = {
     signal: new AbortController().signal,
@@ -44,7 +46,8 @@ describe('RegistryClient', () => {
     });
   const read = async (): Promise<Buffer> => {
     const chunks: Buffer[] = [];
-    for await (const chunk of client.blob(reference(), descriptor, waiting)) chunks.push(chunk);
+    for await (const chunk of resumedBlob(session, client.limits, reference(), descriptor, waiting))
+      chunks.push(chunk);
     return Buffer.concat(chunks);
   };
 
@@ -52,6 +55,7 @@ describe('RegistryClient', () => {
     registry = await FaultRegistry.start();
     registry.addImage('team/app', '1', { layers: [blobBytes] });
     client = newClient([registry.host]);
+    session = client.session();
     waits.length = 0;
   });
   afterEach(async () => {
@@ -60,14 +64,14 @@ describe('RegistryClient', () => {
   });
 
   it('fetches a manifest and tells its digest by HEAD', async () => {
-    const manifest = await client.manifest(reference(), waiting);
+    const manifest = await session.manifest(reference(), waiting);
     assert.equal(manifest.digest, sha256(manifest.bytes));
-    assert.equal(await client.headManifest(reference(), waiting), manifest.digest);
+    assert.equal(await session.headManifest(reference(), waiting), manifest.digest);
   });
 
   it('leaves the answer to GET where HEAD is refused', async () => {
     registry.inject(/manifests/, { kind: 'status', status: 405 });
-    assert.equal(await client.headManifest(reference(), waiting), undefined);
+    assert.equal(await session.headManifest(reference(), waiting), undefined);
   });
 
   it('names image, registry and remedy when the image is not there', async () => {
@@ -75,7 +79,7 @@ describe('RegistryClient', () => {
       `image ${registry.host}/nosuch:1 not found: registry ${registry.host} has no such .* check the spelling`,
     );
     await assert.rejects(
-      client.manifest(reference('nosuch:1'), waiting),
+      session.manifest(reference('nosuch:1'), waiting),
       isCode('image-not-found', expected),
     );
   });
@@ -84,7 +88,7 @@ describe('RegistryClient', () => {
     const wanted = reference();
     await registry.stop();
     await assert.rejects(
-      client.manifest(wanted, waiting),
+      session.manifest(wanted, waiting),
       isCode('registry-unreachable', /connection refused/),
     );
     registry = await FaultRegistry.start();
@@ -93,7 +97,7 @@ describe('RegistryClient', () => {
   it('uses https unless http is configured, and says how to allow it', async () => {
     const strict = newClient([]);
     await assert.rejects(
-      strict.manifest(reference(), waiting),
+      strict.session().manifest(reference(), waiting),
       isCode('registry-unreachable', /does not speak HTTPS.*http = true/),
     );
     strict.close();
@@ -101,29 +105,29 @@ describe('RegistryClient', () => {
   });
 
   it('refuses a manifest that does not match the pinned digest, naming both', async () => {
-    const { digest } = await client.manifest(reference(), waiting);
+    const { digest } = await session.manifest(reference(), waiting);
     registry.inject(/manifests/, { kind: 'replace', body: Buffer.from('{}') });
     await assert.rejects(
-      client.manifest(reference(`team/app@${digest}`), waiting),
+      session.manifest(reference(`team/app@${digest}`), waiting),
       isCode('content-mismatch', new RegExp(`${sha256(Buffer.from('{}'))}.*${digest}`)),
     );
   });
 
   it('refuses a manifest over 4 MiB', async () => {
     registry.inject(/manifests/, { kind: 'replace', body: Buffer.alloc(5 * 1024 * 1024) });
-    await assert.rejects(client.manifest(reference(), waiting), isCode('image-malformed', /larger than/));
+    await assert.rejects(session.manifest(reference(), waiting), isCode('image-malformed', /larger than/));
   });
 
   it('recognises a web page with status 200', async () => {
     registry.inject(/manifests/, { kind: 'web-page' });
-    await assert.rejects(client.manifest(reference(), waiting), isCode('registry-misbehaving', /web page/));
+    await assert.rejects(session.manifest(reference(), waiting), isCode('registry-misbehaving', /web page/));
   });
 
   it('tries again after 503, 429 and a reset connection, and says so', async () => {
     registry.inject(/manifests/, { kind: 'status', status: 503 });
     registry.inject(/manifests/, { kind: 'status', status: 429, headers: { 'retry-after': '3600' } });
     registry.inject(/manifests/, { kind: 'reset' });
-    await client.manifest(reference(), waiting);
+    await session.manifest(reference(), waiting);
     const sentences = waits.filter((sentence) => sentence !== '');
     assert.equal(sentences.length, 3);
     assert.match(sentences[1] ?? '', /slow down.*trying again in 1 s/);
@@ -132,7 +136,7 @@ describe('RegistryClient', () => {
 
   it('gives up after the last retry', async () => {
     registry.inject(/manifests/, { kind: 'status', status: 503 }, 10);
-    await assert.rejects(client.manifest(reference(), waiting), isCode('registry-failing', /HTTP 503/));
+    await assert.rejects(session.manifest(reference(), waiting), isCode('registry-failing', /HTTP 503/));
     assert.equal(registry.count(/manifests/), 4);
   });
 
@@ -140,12 +144,12 @@ describe('RegistryClient', () => {
     registry.inject(/manifests/, { kind: 'stall' });
     const controller = new AbortController();
     setTimeout(() => controller.abort(new Error('enough')), 20);
-    await assert.rejects(client.manifest(reference(), { ...waiting, signal: controller.signal }), /enough/);
+    await assert.rejects(session.manifest(reference(), { ...waiting, signal: controller.signal }), /enough/);
   });
 
   it('gets a token without credentials and uses it', async () => {
     registry.requireToken('t0ken');
-    await client.manifest(reference(), waiting);
+    await session.manifest(reference(), waiting);
     const asked = registry.requests.find(({ url }) => url?.startsWith('/token'));
     assert.equal(asked?.url, '/token?service=test&scope=repository%3Ateam%2Fapp%3Apull');
     assert.equal(asked.headers.authorization, undefined);
@@ -153,15 +157,15 @@ describe('RegistryClient', () => {
 
   it('refreshes a token once when it has expired', async () => {
     registry.requireToken('first');
-    await client.manifest(reference(), waiting);
+    await session.manifest(reference(), waiting);
     registry.requireToken('second');
-    await client.manifest(reference(), waiting);
+    await session.manifest(reference(), waiting);
     assert.equal(registry.count(/^\/token/), 2);
   });
 
   it('stops at a registry that refuses its own tokens', async () => {
     registry.requireToken('right', () => ({ status: 200, body: '{"token":"wrong"}' }));
-    await assert.rejects(client.manifest(reference(), waiting), isCode('registry-denied', /not public/));
+    await assert.rejects(session.manifest(reference(), waiting), isCode('registry-denied', /wants a login/));
     assert.equal(registry.count(/^\/token/), 1);
   });
 
@@ -172,7 +176,7 @@ describe('RegistryClient', () => {
   ] as const) {
     it(`refuses ${what}`, async () => {
       registry.requireToken('right', () => ({ status: 200, body }));
-      await assert.rejects(client.manifest(reference(), waiting), isCode('registry-misbehaving', /token/));
+      await assert.rejects(session.manifest(reference(), waiting), isCode('registry-misbehaving', /token/));
     });
   }
 
@@ -182,7 +186,7 @@ describe('RegistryClient', () => {
       status: 401,
       headers: { 'www-authenticate': 'Basic realm="x"' },
     });
-    await assert.rejects(client.manifest(reference(), waiting), isCode('registry-denied', /wants a login/));
+    await assert.rejects(session.manifest(reference(), waiting), isCode('registry-denied', /wants a login/));
   });
 
   it('keeps the token from the host that a redirect leads to', async () => {
@@ -190,7 +194,7 @@ describe('RegistryClient', () => {
     try {
       elsewhere.addBlob('team/app', blobBytes);
       registry.requireToken('t0ken');
-      await client.manifest(reference(), waiting);
+      await session.manifest(reference(), waiting);
       registry.inject(/blobs/, {
         kind: 'redirect',
         to: `http://${elsewhere.host}/v2/team/app/blobs/${descriptor.digest}`,
@@ -206,7 +210,7 @@ describe('RegistryClient', () => {
   it('gives up after ten redirects', async () => {
     registry.inject(/manifests/, { kind: 'redirect', to: '/v2/team/app/manifests/1' }, 50);
     await assert.rejects(
-      client.manifest(reference(), waiting),
+      session.manifest(reference(), waiting),
       isCode('registry-misbehaving', /more than 10 times/),
     );
     assert.equal(registry.count(/manifests/), 11);
@@ -215,7 +219,7 @@ describe('RegistryClient', () => {
   it('refuses a redirect to a file', async () => {
     registry.inject(/manifests/, { kind: 'redirect', to: 'file:///etc/passwd' });
     await assert.rejects(
-      client.manifest(reference(), waiting),
+      session.manifest(reference(), waiting),
       isCode('registry-misbehaving', /redirects to nowhere/),
     );
   });
@@ -284,14 +288,6 @@ describe('encryption', () => {
       sendFollowing(answer('http://a.example/v2/'), request),
       isCode('registry-misbehaving', /give up encryption/),
     );
-  });
-
-  it('is not given up by a token service', async () => {
-    const never = { send: () => Promise.reject(new Error('a request was sent')) };
-    const [challenge] = parseChallenges('Bearer realm="http://a.example/token"');
-    const target = { registry: 'a.example', repository: 'x', plainAllowed: false, signal };
-    assert.ok(challenge);
-    await assert.rejects(fetchToken(never, challenge, target), isCode('registry-misbehaving', /over http/));
   });
 });
 

@@ -30,8 +30,12 @@ const words: Record<string, string> = {
 
 const transient = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EAI_AGAIN']);
 
-/** Turns what Node's http, https, tls and dns throw into a sentence about `registry`. */
-export function connectionError(registry: string, error: unknown): RegistryError {
+/** Turns what Node's http, https, tls and dns throw into a sentence about `registry`, which `who` names in full. */
+export function connectionError(
+  registry: string,
+  error: unknown,
+  who = `registry ${registry}`,
+): RegistryError {
   const code = systemErrorCode(error) ?? '';
   if (code.startsWith('HPE_')) {
     return new RegistryError(
@@ -44,7 +48,8 @@ export function connectionError(registry: string, error: unknown): RegistryError
     return new RegistryError(
       'registry-unreachable',
       `registry ${registry} cannot be trusted: its certificate is not accepted on this node (${reasonOf(error)}); ` +
-        'ask the administrators to install the authority that signed it',
+        'ask the administrators to install the authority that signed it, or to name it in stowage.toml with ' +
+        `[registries."${registry}"] ca = "FILE"`,
       { cause: error },
     );
   }
@@ -58,7 +63,7 @@ export function connectionError(registry: string, error: unknown): RegistryError
   }
   return new RegistryError(
     'registry-unreachable',
-    `registry ${registry} cannot be reached: ${words[code] ?? reasonOf(error)}; check its host name and port, or try again later`,
+    `${who} cannot be reached: ${words[code] ?? reasonOf(error)}; check its host name and port, or try again later`,
     { cause: error, retryable: transient.has(code) },
   );
 }

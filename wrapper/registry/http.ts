@@ -2,7 +2,10 @@ import http from 'node:http';
 import https from 'node:https';
 
 import { StowageError } from '../error.js';
+import { Agents } from './agents.js';
+import { Authorities } from './authorities.js';
 import { connectionError, RegistryError } from './error.js';
+import { proxyFor } from './proxy.js';
 
 export interface HttpLimits {
   /** For name look-up, TCP and TLS together. Sensible: 5,000-60,000. */
@@ -15,8 +18,11 @@ export interface HttpLimits {
 
 export interface HttpRequest {
   url: URL;
-  method: 'GET' | 'HEAD';
+  method: 'GET' | 'HEAD' | 'POST';
   headers: Record<string, string>;
+  body?: string;
+  /** Who may vouch for the other side; without them: whom the system trusts. */
+  authorities?: Authorities;
   /** How messages name the other side: "localhost:5000". */
   registry: string;
   signal: AbortSignal;
@@ -35,28 +41,28 @@ export interface HttpResponse {
 /** What sends requests; tests put something else in its place. */
 export type Transport = Pick<HttpTransport, 'send'>;
 
-/** One exchange: no redirects, no retries, no credentials of its own. Agents keep connections alive. */
+/**
+ * One exchange: no redirects, no retries, no credentials of its own. Connections are kept alive, and made by way
+ * of a proxy where the environment names one.
+ */
 export class HttpTransport {
-  readonly #http = new http.Agent({ keepAlive: true });
-  readonly #https = new https.Agent({ keepAlive: true });
+  readonly #agents = new Agents();
 
-  constructor(readonly limits: HttpLimits) {}
+  constructor(private limits: HttpLimits) {}
 
-  send(request: HttpRequest): Promise<HttpResponse> {
-    const { url, method, headers, registry, signal } = request;
+  async send(request: HttpRequest): Promise<HttpResponse> {
+    const { url, method, headers, body, authorities = Authorities.ofSystem, registry, signal } = request;
     const secure = url.protocol === 'https:';
+    const proxy = proxyFor(url, registry);
+    const agent = await this.#agents.agentFor(secure, authorities, proxy);
+    const who = proxy ? `registry ${registry} by way of proxy ${proxy.name}` : `registry ${registry}`;
     return new Promise((resolve, reject) => {
       if (signal.aborted) {
         reject(asError(signal.reason));
         return;
       }
-      const outgoing = (secure ? https : http).request(url, {
-        method,
-        headers,
-        agent: secure ? this.#https : this.#http,
-        signal,
-      });
-      this.#limitWaiting(outgoing, secure, registry);
+      const outgoing = (secure ? https : http).request(url, { method, headers, agent, signal });
+      this.#limitWaiting(outgoing, secure, who);
       outgoing.once('response', (incoming) => {
         // Whoever reads the body sees its errors; an answer that nobody reads must not bring the daemon down.
         incoming.on('error', () => undefined);
@@ -68,27 +74,36 @@ export class HttpTransport {
           discard: () => discard(incoming, method),
         });
       });
+      // Otherwise the proxy's own answer would pass for one of the registry.
+      outgoing.once('proxyConnect', ({ statusCode }: { statusCode: number }) => {
+        if (statusCode !== 200) outgoing.destroy(proxyRefuses(who, statusCode));
+      });
       outgoing.on('error', (error) => {
         if (signal.aborted) reject(asError(signal.reason));
-        else reject(error instanceof StowageError ? error : connectionError(registry, error));
+        else reject(error instanceof StowageError ? error : connectionError(registry, error, who));
       });
-      outgoing.end();
+      outgoing.end(body);
     });
   }
 
-  close(): void {
-    this.#http.destroy();
-    this.#https.destroy();
+  /** Goes on with other limits, and trusts from now on what is trusted now. */
+  update(limits: HttpLimits): void {
+    this.limits = limits;
+    this.#agents.renew();
   }
 
-  #limitWaiting(outgoing: http.ClientRequest, secure: boolean, registry: string): void {
+  close(): void {
+    this.#agents.close();
+  }
+
+  #limitWaiting(outgoing: http.ClientRequest, secure: boolean, who: string): void {
     const { connectTimeoutMs, rateWindowMs } = this.limits;
     const giveUpAfter = (ms: number, what: string): NodeJS.Timeout =>
       setTimeout(() => {
         outgoing.destroy(
           new RegistryError(
             'registry-unreachable',
-            `registry ${registry} cannot be reached: ${what} within ${ms / 1000} s; try again later`,
+            `${who} cannot be reached: ${what} within ${ms / 1000} s; try again later`,
             { retryable: true },
           ),
         );
@@ -105,6 +120,15 @@ export class HttpTransport {
     outgoing.once('response', () => clearTimeout(timer));
     outgoing.once('close', () => clearTimeout(timer));
   }
+}
+
+function proxyRefuses(who: string, status: number): RegistryError {
+  const reason = status === 407 ? 'the proxy wants a login' : `the proxy refuses (HTTP ${status})`;
+  return new RegistryError(
+    'registry-unreachable',
+    `${who} cannot be reached: ${reason}; tell the administrators`,
+    { retryable: status >= 500 },
+  );
 }
 
 /** Reads away what is short, so that the connection can serve again, and cuts off the rest. */

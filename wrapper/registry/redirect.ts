@@ -8,7 +8,10 @@ const redirects = new Set([301, 302, 303, 307, 308]);
  * Follows redirects by hand: Authorization stays with the host it was meant for, and an encrypted
  * connection is never followed by a plain one.
  */
-export async function sendFollowing(transport: Transport, request: HttpRequest): Promise<HttpResponse> {
+export async function sendFollowing(
+  transport: Transport,
+  request: HttpRequest & { method: 'GET' | 'HEAD' },
+): Promise<HttpResponse> {
   const { registry } = request;
   let { url, headers } = request;
   for (let hops = 0; hops <= mostRedirects; hops++) {

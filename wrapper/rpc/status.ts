@@ -16,6 +16,8 @@ export const statusOfCode: Record<ErrorCode, status> = {
   'image-too-large': status.RESOURCE_EXHAUSTED,
   'content-mismatch': status.DATA_LOSS,
   'registry-denied': status.PERMISSION_DENIED,
+  'registry-blocked': status.PERMISSION_DENIED,
+  'login-refused': status.PERMISSION_DENIED,
   'registry-unreachable': status.UNAVAILABLE,
   'registry-failing': status.UNAVAILABLE,
   'registry-misbehaving': status.UNAVAILABLE,

@@ -4,6 +4,7 @@ import type { Descriptor } from '../image/manifest.js';
 import { indexTypes, manifestTypes } from '../image/media-types.js';
 import type { Reference } from '../image/reference.js';
 import type { RegistryClient, Waiting } from '../registry/client.js';
+import { resumedBlob } from '../registry/resumed-blob.js';
 import type { BlobRequest, BlobStore, Fetch } from './blob-store.js';
 import { downloadLayers, type LayerProgress } from './download-layers.js';
 import type { Resolution } from './resolutions.js';
@@ -21,10 +22,10 @@ export async function resolveReference(
   waiting: Waiting,
 ): Promise<Resolution> {
   // A manifest that is here already needs no more than the word of the registry that it is the one.
-  const digest = await registry.headManifest(reference, waiting);
+  const digest = await registry.session().headManifest(reference, waiting);
   if (digest !== undefined && (await store.sizeOf(digest)) !== undefined)
     return { digest, mediaType: undefined };
-  const manifest = await registry.manifest(reference, waiting);
+  const manifest = await registry.session().manifest(reference, waiting);
   await store.put(manifest.digest, manifest.bytes);
   return { digest: manifest.digest, mediaType: manifest.contentType };
 }
@@ -55,7 +56,7 @@ export async function fetchDocument(
       onEvent: (event) => 'waiting' in event && waiting.onWait(event.waiting),
     });
   } else if ((await store.sizeOf(digest)) === undefined) {
-    const { bytes } = await registry.manifest(reference, waiting, digest);
+    const { bytes } = await registry.session().manifest(reference, waiting, digest);
     await store.put(digest, bytes);
   }
   const bytes = await store.read(digest, largestDocumentBytes);
@@ -98,7 +99,8 @@ export async function beginDownload(
 
 /** Bound to the download, not to the request: whoever asked first may leave while others still wait. */
 function layerFetch(registry: RegistryClient, reference: Reference, descriptor: Descriptor): Fetch {
-  return (signal, onWait) => registry.blob(reference, descriptor, { signal, onWait });
+  return (signal, onWait) =>
+    resumedBlob(registry.session(), registry.limits, reference, descriptor, { signal, onWait });
 }
 
 function malformed({ canonical }: Reference, problem: string): StowageError {

@@ -1,0 +1,58 @@
+import http from 'node:http';
+import https from 'node:https';
+
+import type { Authorities } from './authorities.js';
+import type { Proxy } from './proxy.js';
+
+/** Connections that are kept, apart for each proxy and for each set of trusted authorities. */
+export class Agents {
+  readonly #agents = new Map<string, http.Agent>();
+
+  async agentFor(isSecure: boolean, authorities: Authorities, proxy: Proxy | undefined): Promise<http.Agent> {
+    const key = `${isSecure ? authorities.key : ''} ${proxy?.url.href ?? ''}`;
+    const known = this.#agents.get(key);
+    if (known) return known;
+    const made = await make(isSecure, authorities, proxy);
+    // Another request may have been here meanwhile.
+    const agent = this.#agents.get(key) ?? made;
+    this.#agents.set(key, agent);
+    return agent;
+  }
+
+  /** From now on connections are made anew, with what is then trusted; those in use end with their answers. */
+  renew(): void {
+    for (const agent of this.#agents.values()) {
+      Object.assign(agent, { keepAlive: false });
+      for (const sockets of Object.values(agent.freeSockets)) {
+        for (const socket of sockets ?? []) socket.destroy();
+      }
+    }
+    this.#agents.clear();
+  }
+
+  close(): void {
+    for (const agent of this.#agents.values()) agent.destroy();
+    this.#agents.clear();
+  }
+}
+
+async function make(
+  isSecure: boolean,
+  authorities: Authorities,
+  proxy: Proxy | undefined,
+): Promise<http.Agent> {
+  const kept = { keepAlive: true };
+  if (!isSecure) {
+    if (!proxy) return new http.Agent(kept);
+    const { HttpProxyAgent } = await import('http-proxy-agent');
+    return new HttpProxyAgent(proxy.url, { ...kept, ...trust(proxy, authorities) });
+  }
+  const { secureContext } = authorities;
+  if (!proxy) return new https.Agent({ ...kept, secureContext });
+  const { HttpsProxyAgent } = await import('https-proxy-agent');
+  return new HttpsProxyAgent(proxy.url, { ...kept, secureContext });
+}
+
+function trust({ url }: Proxy, { secureContext }: Authorities): object {
+  return url.protocol === 'https:' ? { secureContext } : {};
+}
