@@ -31,6 +31,8 @@ export const packages = {
   skopeo: 'pushes images to the registry',
   buildah: 'makes images by yet another code',
   'docker-registry': 'the registry',
+  openssl: 'makes certificates for registries and for those who sign tokens',
+  'perl-base': 'crypt(3) with bcrypt, as docker-registry wants it in its file of passwords',
   'libarchive-tools': 'bsdtar, whose archives the unpacker is tested with',
   cpio: 'whose archives the unpacker is tested with',
   bzip2: 'compresses archives for the unpacker to be tested with',
