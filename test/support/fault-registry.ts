@@ -3,6 +3,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
+import type { Certificate } from './certificates.js';
+
 /** How one answer goes wrong. */
 export type Fault =
   | { kind: 'status'; status: number; headers?: Record<string, string | string[]>; body?: string }
@@ -55,9 +57,9 @@ export class FaultRegistry {
     });
   }
 
-  /** With a key and a certificate: over https. */
-  static async start(tls?: { key: Buffer; cert: Buffer }): Promise<FaultRegistry> {
-    const server = tls ? createTlsServer(tls) : createServer();
+  /** With a certificate: over https. */
+  static async start(tls?: Certificate): Promise<FaultRegistry> {
+    const server = tls ? createTlsServer({ key: tls.key, cert: tls.certificate }) : createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
     return new FaultRegistry(server, `${tls ? 'https' : 'http'}://127.0.0.1:${port}`);

@@ -50,7 +50,10 @@ async function make(
   const { secureContext } = authorities;
   if (!proxy) return new https.Agent({ ...kept, secureContext });
   const { HttpsProxyAgent } = await import('https-proxy-agent');
-  return new HttpsProxyAgent(proxy.url, { ...kept, secureContext });
+  const agent = new HttpsProxyAgent(proxy.url, { ...kept, secureContext });
+  // What it was made with is for its connection to the proxy; these are for what is on the other side.
+  Object.assign(agent.options, { secureContext });
+  return agent;
 }
 
 function trust({ url }: Proxy, { secureContext }: Authorities): object {

@@ -1,5 +1,6 @@
 import http from 'node:http';
 import https from 'node:https';
+import { checkServerIdentity } from 'node:tls';
 
 import { StowageError } from '../error.js';
 import { Agents } from './agents.js';
@@ -61,7 +62,9 @@ export class HttpTransport {
         reject(asError(signal.reason));
         return;
       }
-      const outgoing = (secure ? https : http).request(url, { method, headers, agent, signal });
+      // By way of a proxy, an address would otherwise be compared with "localhost".
+      const identity = proxy && { checkServerIdentity: identityOf(url) };
+      const outgoing = (secure ? https : http).request(url, { method, headers, agent, signal, ...identity });
       this.#limitWaiting(outgoing, secure, who);
       outgoing.once('response', (incoming) => {
         // Whoever reads the body sees its errors; an answer that nobody reads must not bring the daemon down.
@@ -120,6 +123,11 @@ export class HttpTransport {
     outgoing.once('response', () => clearTimeout(timer));
     outgoing.once('close', () => clearTimeout(timer));
   }
+}
+
+function identityOf({ hostname }: URL): typeof checkServerIdentity {
+  const host = hostname.replace(/^\[(.*)\]$/, '$1');
+  return (_, certificate) => checkServerIdentity(host, certificate);
 }
 
 function proxyRefuses(who: string, status: number): RegistryError {
