@@ -134,6 +134,19 @@ describe('RegistryClient', () => {
     assert.equal(waits.at(-1), '', 'says when a wait is over');
   });
 
+  for (const status of [408, 429, 500, 502, 503, 504]) {
+    it(`tries again after ${status}, and gives up in the end`, async () => {
+      registry.inject(/manifests/, { kind: 'status', status }, 2);
+      await session.manifest(reference(), waiting);
+      registry.inject(/manifests/, { kind: 'status', status }, 10);
+      await assert.rejects(
+        session.manifest(reference(), waiting),
+        isCode('registry-failing', new RegExp(`HTTP ${status}`)),
+      );
+      assert.equal(registry.count(/manifests/), 3 + 4);
+    });
+  }
+
   it('gives up after the last retry', async () => {
     registry.inject(/manifests/, { kind: 'status', status: 503 }, 10);
     await assert.rejects(session.manifest(reference(), waiting), isCode('registry-failing', /HTTP 503/));
@@ -222,6 +235,19 @@ describe('RegistryClient', () => {
       session.manifest(reference(), waiting),
       isCode('registry-misbehaving', /redirects to nowhere/),
     );
+  });
+
+  it('goes on with a blob while the configuration is read again', async () => {
+    registry.inject(/blobs/, { kind: 'trickle', bytesPerSecond: 1_000_000 });
+    const { body } = await session.openBlob(reference(), descriptor.digest, { from: 0 }, waiting);
+    const chunks: Buffer[] = [];
+    for await (const chunk of body) {
+      if (chunks.push(chunk) === 1)
+        client.update({ limits: client.limits, registries: { [registry.host]: { http: true } } });
+    }
+    assert.ok(Buffer.concat(chunks).equals(blobBytes));
+    assert.equal(registry.count(/blobs/), 1);
+    await session.manifest(reference(), waiting);
   });
 
   it('resumes a blob that breaks off, by Range', async () => {

@@ -245,10 +245,12 @@ describe('a login', () => {
 
   it('uses a token no longer than it lives', async () => {
     registry.requireToken('t0ken', () => ({ status: 200, body: '{"token":"t0ken","expires_in":0}' }));
-    const session = sessionWith(() => login('ana', secret));
-    await session.manifest(reference(), waiting);
-    await session.manifest(reference(), waiting);
-    assert.deepEqual(authorizations(/^\/v2/), [undefined, 'Bearer t0ken', undefined, 'Bearer t0ken']);
+    for (const session of [sessionWith(() => login('ana', secret)), client.session()]) {
+      registry.requests.length = 0;
+      await session.manifest(reference(), waiting);
+      await session.manifest(reference(), waiting);
+      assert.deepEqual(authorizations(/^\/v2/), [undefined, 'Bearer t0ken', undefined, 'Bearer t0ken']);
+    }
   });
 
   it('is not got around by a token that anybody gets', async () => {
@@ -258,6 +260,8 @@ describe('a login', () => {
     registry.requireToken('anas', tokensFor('anas', 'all'));
     await session.manifest(reference(), waiting);
     assert.deepEqual(authorizations(/^\/token/), [undefined, basicOf('ana', secret)]);
+    // Some registries answer a stranger with 404, so that to come as one would be the end of it.
+    assert.deepEqual(authorizations(/^\/v2/).slice(2), [undefined, 'Bearer anas']);
   });
 
   it('opens nothing to others', async () => {

@@ -184,6 +184,31 @@ describe('what a registry says when it refuses', () => {
   });
 });
 
+describe('the pause between two attempts', () => {
+  it('doubles, is random by half, and ends at the longest', async () => {
+    const { random } = Math;
+    const pauses: number[] = [];
+    const limits = { retries: 6, firstPauseMs: 4000, longestPauseMs: 20_000 };
+    for (const value of [0, 0.999]) {
+      Math.random = () => value;
+      try {
+        const controller = new AbortController();
+        const patience = new Patience(limits, controller.signal, (sentence) => {
+          pauses.push(Number(/trying again in (\d+) s$/.exec(sentence)?.[1]));
+        });
+        controller.abort(new Error('no time'));
+        for (let attempt = 0; attempt < 4; attempt++) {
+          const busy = new RegistryError('registry-failing', 'it is busy', { retryable: true });
+          await assert.rejects(patience.pauseAfter(busy));
+        }
+      } finally {
+        Math.random = random;
+      }
+    }
+    assert.deepEqual(pauses, [2, 4, 8, 10, 4, 8, 16, 20]);
+  });
+});
+
 describe('Retry-After', () => {
   const limits = { retries: 1, firstPauseMs: 20, longestPauseMs: 60 };
   const pause = async (retryAfterMs: number | undefined): Promise<{ sentence: string; ms: number }> => {
