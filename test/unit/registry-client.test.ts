@@ -289,31 +289,52 @@ describe('RegistryClient', () => {
   });
 });
 
-describe('encryption', () => {
+describe('a redirect', () => {
   const signal = new AbortController().signal;
-
-  it('is not given up by a redirect', async () => {
-    const answer = (location: string) => ({
-      send: ({ url }: { url: URL }) =>
-        Promise.resolve({
-          status: 302,
-          headers: { location },
-          url,
-          body: nothing(),
-          discard: () => undefined,
-        }),
-    });
-    const request = {
-      url: new URL('https://a.example/v2/'),
-      method: 'GET' as const,
-      headers: {},
-      registry: 'a.example',
-      signal,
+  const from = (url: string, location: string) => {
+    const sent: string[] = [];
+    const transport = {
+      send: ({ url }: { url: URL }) => {
+        sent.push(url.href);
+        const headers = sent.length === 1 ? { location } : {};
+        const status = sent.length === 1 ? 302 : 200;
+        return Promise.resolve({ status, headers, url, body: nothing(), discard: () => undefined });
+      },
     };
-    await assert.rejects(
-      sendFollowing(answer('http://a.example/v2/'), request),
-      isCode('registry-misbehaving', /give up encryption/),
-    );
+    const request = { url: new URL(url), method: 'GET' as const, headers: {}, registry: 'a.example', signal };
+    return { sent, answer: sendFollowing(transport, request) };
+  };
+
+  it('does not give up encryption', async () => {
+    const { sent, answer } = from('https://a.example/v2/', 'http://a.example/v2/');
+    await assert.rejects(answer, isCode('registry-misbehaving', /give up encryption/));
+    assert.equal(sent.length, 1);
+  });
+
+  for (const host of [
+    'localhost',
+    '127.0.0.1:8443',
+    '[::1]',
+    '169.254.169.254',
+    '[::ffff:127.0.0.1]',
+    '0.0.0.0',
+  ]) {
+    it(`does not lead a registry elsewhere to services of the node: ${host}`, async () => {
+      const { sent, answer } = from('https://a.example/v2/', `https://${host}/inner?token=s3cret`);
+      await assert.rejects(
+        answer,
+        (error: StowageError) =>
+          isCode('registry-misbehaving', /which is this node itself/)(error) &&
+          !error.message.includes('s3cret'),
+      );
+      assert.equal(sent.length, 1);
+    });
+  }
+
+  it('leads a registry of the node to its other port', async () => {
+    const { sent, answer } = from('http://127.0.0.1:5000/v2/', 'http://127.0.0.1:9000/blob');
+    await answer;
+    assert.deepEqual(sent, ['http://127.0.0.1:5000/v2/', 'http://127.0.0.1:9000/blob']);
   });
 });
 

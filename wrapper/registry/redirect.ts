@@ -1,12 +1,13 @@
 import { RegistryError } from './error.js';
 import type { HttpRequest, HttpResponse, Transport } from './http.js';
+import { isLocal } from './local-address.js';
 
 const mostRedirects = 10;
 const redirects = new Set([301, 302, 303, 307, 308]);
 
 /**
- * Follows redirects by hand: Authorization stays with the host it was meant for, and an encrypted
- * connection is never followed by a plain one.
+ * Follows redirects by hand: Authorization stays with the origin it was meant for, an encrypted connection is
+ * never followed by a plain one, and nobody elsewhere makes us knock at the node's own services.
  */
 export async function sendFollowing(
   transport: Transport,
@@ -24,6 +25,9 @@ export async function sendFollowing(
         registry,
         `redirects from https to ${target.protocol}//, which would give up encryption`,
       );
+    }
+    if (isLocal(target) && !isLocal(url)) {
+      throw misbehaving(registry, `redirects to ${target.host}, which is this node itself`);
     }
     if (target.origin !== url.origin) {
       headers = { ...headers };
