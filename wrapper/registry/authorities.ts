@@ -49,7 +49,7 @@ export class Authorities {
     return new Authorities(blocks);
   }
 
-  /** Made when the first connection needs it, and then kept: that costs milliseconds and a megabyte. */
+  /** Made when the first connection needs it, and then kept: that costs up to a tenth of a second, and two megabytes. */
   get secureContext(): SecureContext {
     return (this.#context ??= createSecureContext({
       ca: [...systemAuthorities(), ...this.#additional],
