@@ -1,5 +1,6 @@
 #include "image_source.h"
 #include "reference.h"
+#include "utf8.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -22,34 +23,6 @@ static bool has_control_characters(const char *text) {
             return true;
     }
     return false;
-}
-
-// The table of well-formed sequences in the Unicode standard, 3.9 (table 3-7). Returns the length of the one
-// at `at`, 0 if there is none.
-static size_t utf8_length(const unsigned char *at) {
-    if (at[0] < 0x80)
-        return 1;
-    size_t length = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
-    unsigned char lowest = at[0] == 0xe0 ? 0xa0 : at[0] == 0xf0 ? 0x90 : 0x80;
-    unsigned char highest = at[0] == 0xed ? 0x9f : at[0] == 0xf4 ? 0x8f : 0xbf;
-    if (at[0] < 0xc2 || at[0] > 0xf4 || at[1] < lowest || at[1] > highest)
-        return 0;
-    for (size_t i = 2; i < length; i++) {
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    return length;
-}
-
-// gRPC carries nothing else.
-static bool is_utf8(const char *text) {
-    for (const unsigned char *at = (const unsigned char *)text; *at;) {
-        size_t length = utf8_length(at);
-        if (length == 0)
-            return false;
-        at += length;
-    }
-    return true;
 }
 
 static bool is_path(const char *text) {
@@ -84,7 +57,7 @@ static int check_local(const char *text, struct image_source *source, struct err
     const char *location = source->location;
     int scheme = (int)(location - text);
     split(source);
-    if (!is_utf8(text))
+    if (!utf8_is_valid(text))
         return error_set(err, "--image: the path is not in UTF-8; rename the file, or make a link to it");
     if (scheme > 0 && starts_with(location, "//"))
         return error_set(err, "--image=%.*s: write '%.*s' without '//' behind it", SHOWN_MAX, text, scheme,

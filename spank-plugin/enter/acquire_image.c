@@ -2,7 +2,8 @@
 #include "cleanup.h"
 #include "daemon_client.h"
 #include "layout_files.h"
-#include "protocol.h"
+#include "login/find.h"
+#include "prepare_request.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,7 @@ struct acquisition {
     const struct local_image *local;
     struct progress *progress;
     const char *image;
+    const struct account *account;
     struct tree_making making;
 };
 
@@ -43,6 +45,13 @@ static int on_document(void *context, const Stowage__V1__DocumentWanted *wanted,
     return document->problem ? 0 : error_errno(err, "cannot answer stowaged");
 }
 
+static void on_login(void *context, const Stowage__V1__LoginWanted *wanted, struct login *login) {
+    struct acquisition *acquisition = context;
+    login_find(wanted->registry, wanted->repository, acquisition->account->home, login);
+    if (login->remark.text[0] != '\0')
+        progress_say(acquisition->progress, login->remark.text);
+}
+
 static int on_layers(void *context, const Stowage__V1__Layers *layers, struct error *err) {
     struct acquisition *acquisition = context;
     // Those of a local image are there as a whole.
@@ -55,8 +64,6 @@ static int on_layers(void *context, const Stowage__V1__Layers *layers, struct er
 
 static void watch(void *context, struct pollfd watched[DAEMON_WATCHED_MAX]) {
     struct acquisition *acquisition = context;
-    for (int i = 0; i < DAEMON_WATCHED_MAX; i++)
-        watched[i] = (struct pollfd){.fd = -1};
     tree_watch(&acquisition->making, watched);
 }
 
@@ -89,40 +96,28 @@ static void describe_local(Stowage__V1__LocalImage *message, const struct local_
         message->digest = (char *)local->identity.digest;
 }
 
-static int prepare(struct acquisition *acquisition, const struct options *options,
-                   const struct account *account, char **digests, Stowage__V1__ContainerPlan **plan,
-                   struct error *err) {
+static int prepare(struct acquisition *acquisition, const struct options *options, char **digests,
+                   Stowage__V1__ContainerPlan **plan, struct error *err) {
     const struct daemon_listener listener = {.context = acquisition,
                                              .progress = on_progress,
                                              .document = on_document,
+                                             .login = on_login,
                                              .layers = on_layers,
                                              .watch = watch,
                                              .ready = on_ready};
     char *directories[HOST_DIRECTORIES_MAX];
-    Stowage__V1__Version version = STOWAGE__V1__VERSION__INIT;
-    version.protocol = PROTOCOL_VERSION;
-    version.software = "stowage-enter " SOFTWARE_VERSION;
-    Stowage__V1__JobContext job = STOWAGE__V1__JOB_CONTEXT__INIT;
-    job.job_id = options->job_id;
-    job.step_id = options->step_id;
-    job.node_name = (char *)acquisition->progress->node;
     Stowage__V1__LocalImage local = STOWAGE__V1__LOCAL_IMAGE__INIT;
-    Stowage__V1__PrepareRequest request = STOWAGE__V1__PREPARE_REQUEST__INIT;
-    request.client = &version;
-    request.reference = (char *)acquisition->image;
-    request.job = &job;
-    while (digests[request.n_unpacked_digests])
-        request.n_unpacked_digests++;
-    request.unpacked_digests = digests;
-    request.home_directory = account->home;
-    request.working_directory = (char *)options->working_directory;
-    request.n_host_directories = host_directories(options, directories);
-    request.host_directories = directories;
+    struct prepare_request request;
+    prepare_request_fill(&request, options, acquisition->image, acquisition->progress->node, digests);
+    request.message.home_directory = acquisition->account->home;
+    request.message.working_directory = (char *)options->working_directory;
+    request.message.n_host_directories = host_directories(options, directories);
+    request.message.host_directories = directories;
     if (acquisition->local) {
         describe_local(&local, acquisition->local);
-        request.local = &local;
+        request.message.local = &local;
     }
-    return daemon_prepare(options->socket, &request, &listener, plan, err);
+    return daemon_prepare(options->socket, &request.message, &listener, plan, err);
 }
 
 static void free_digests(char **digests) {
@@ -153,19 +148,42 @@ static char *full_name(const struct options *options, const struct local_image *
     return made < 0 ? NULL : name;
 }
 
+// The daemon's account of it has no size of the tree: the unpacker does not say it, and to look at each file
+// once more would take longer than the number is worth.
+static void report_unpacked(const struct acquisition *acquisition, const struct options *options,
+                            const Stowage__V1__ContainerPlan *plan) {
+    struct error ignored;
+    struct prepare_request request;
+    char *no_digests = NULL;
+    prepare_request_fill(&request, options, acquisition->image, acquisition->progress->node, &no_digests);
+    Stowage__V1__ReportUnpackedRequest report = STOWAGE__V1__REPORT_UNPACKED_REQUEST__INIT;
+    report.client = &request.version;
+    report.job = &request.job;
+    report.image_digest = plan->image_digest;
+    report.unpack_milliseconds = acquisition->making.took_ms;
+    daemon_report_unpacked(options->socket, &report, &ignored);
+}
+
 static int acquire(struct acquisition *acquisition, const struct options *options,
-                   const struct account *account, Stowage__V1__ContainerPlan **plan, struct tree *tree,
-                   struct error *err) {
+                   Stowage__V1__ContainerPlan **plan, struct tree *tree, struct error *err) {
     // Each end of another job may remove the tree between the daemon's answer and its use.
     for (int attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
         char **digests = tree_store_digests(acquisition->store, err);
-        int result = digests ? prepare(acquisition, options, account, digests, plan, err) : -1;
+        int result = digests ? prepare(acquisition, options, digests, plan, err) : -1;
         free_digests(digests);
         if (result != 0)
             return -1;
+        if ((*plan)->notice[0] != '\0')
+            progress_say(acquisition->progress, (*plan)->notice);
         result = find_tree(acquisition, *plan, tree, err);
-        if (result == 0)
+        if (result == 0) {
+            if (options->show_digest)
+                progress_say_digest(acquisition->progress, (*plan)->canonical_reference,
+                                    (*plan)->image_digest);
+            if (acquisition->making.took_ms > 0)
+                report_unpacked(acquisition, options, *plan);
             return 0;
+        }
         stowage__v1__container_plan__free_unpacked(*plan, NULL);
         if (result != TREE_GONE)
             return error_wrap(err, "image %s", acquisition->image);
@@ -179,9 +197,13 @@ int acquire_image(const struct options *options, const struct account *account,
     cleanup_free char *image = full_name(options, local);
     if (!image)
         return error_errno(err, "cannot hold the name of the image");
-    struct acquisition acquisition = {
-        .store = store, .local = local, .progress = progress, .image = image, .making = TREE_MAKING_NONE};
-    int result = acquire(&acquisition, options, account, plan, tree, err);
+    struct acquisition acquisition = {.store = store,
+                                      .local = local,
+                                      .progress = progress,
+                                      .image = image,
+                                      .account = account,
+                                      .making = TREE_MAKING_NONE};
+    int result = acquire(&acquisition, options, plan, tree, err);
     tree_abandon(&acquisition.making, store);
     return result;
 }

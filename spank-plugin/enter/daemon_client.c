@@ -1,219 +1,110 @@
 #include "daemon_client.h"
-#include "cleanup.h"
-#include "grpc_status.h"
 #include "protocol.h"
-#include "unix_socket.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <nghttp2/nghttp2.h>
-#include <poll.h>
 #include <stdbool.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
 
 enum {
     SILENCE_MS = 30 * 1000,
-    TOTAL_SECONDS = 2 * 60 * 60,
-    // Far above the plan of any image with an environment that a rank could still be started with.
-    MESSAGE_MAX = 1 << 20,
-    // gRPC's frame: one byte that says "not compressed", four bytes of length.
-    PREFIX_BYTES = 5,
+    TOTAL_MS = 2 * 60 * 60 * 1000,
+    REPORT_MS = 1000,
+    // As image.proto says.
+    LOGINS_MAX = 8,
 };
 
-struct call {
-    nghttp2_session *session;
-    int fd;
-    int32_t stream;
-    // Framed messages that nghttp2 has not taken yet, and whether more may follow.
-    uint8_t *requests;
-    size_t requests_bytes;
-    size_t requests_sent;
-    bool may_ask;
-    uint8_t *unsent;
-    size_t unsent_bytes;
-    uint8_t *received;
-    size_t received_bytes;
-    // The server has ended its side of the call; both have.
-    bool ended;
-    bool closed;
-    bool welcomed;
-    // Whether there is an answer, and whether it is one in gRPC.
-    bool answered;
-    bool grpc;
-    int status;
-    char message[ERROR_TEXT_MAX];
+struct prepare_call {
+    struct grpc_call *grpc;
     const struct daemon_listener *listener;
+    bool has_documents;
+    unsigned logins;
+    bool welcomed;
     Stowage__V1__ContainerPlan *plan;
-    // Set by the callbacks, which cannot fail in words themselves.
-    struct error *err;
-    bool failed;
 };
 
-static int fail(struct call *call) {
-    call->failed = true;
-    return NGHTTP2_ERR_CALLBACK_FAILURE;
-}
-
-static int not_stowaged(struct error *err) {
-    return error_set(err,
-                     "what listens on stowaged's socket is not stowaged; the administrators must see to it");
-}
-
-// Collects what nghttp2 wants to send, unless there is something left of last time: nghttp2 itself sees to it
-// that a peer that only asks and never reads cannot make it hold more and more answers.
-static int collect_due(struct call *call) {
-    if (call->unsent_bytes > 0)
-        return 0;
-    const uint8_t *due;
-    ssize_t length;
-    while ((length = nghttp2_session_mem_send(call->session, &due)) > 0) {
-        uint8_t *grown = realloc(call->unsent, call->unsent_bytes + (size_t)length);
-        if (!grown)
-            return error_errno(call->err, "cannot hold the request to stowaged");
-        memcpy(grown + call->unsent_bytes, due, (size_t)length);
-        call->unsent = grown;
-        call->unsent_bytes += (size_t)length;
-    }
-    if (length < 0)
-        return error_set(call->err, "the connection to stowaged broke: %s", nghttp2_strerror((int)length));
-    return 0;
-}
-
-// Sends all that is due with one system call if it can: each would wake stowaged once more.
-static int send_due(struct call *call) {
-    if (collect_due(call) != 0)
-        return -1;
-    if (call->unsent_bytes == 0)
-        return 0;
-    ssize_t sent = send(call->fd, call->unsent, call->unsent_bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent < 0)
-        return errno == EAGAIN || errno == EINTR
-                   ? 0
-                   : error_set(call->err, "lost the connection to stowaged (%s); try again", strerror(errno));
-    call->unsent_bytes -= (size_t)sent;
-    memmove(call->unsent, call->unsent + sent, call->unsent_bytes);
-    return 0;
-}
-
-// Hands over what has arrived, once: nghttp2_session_recv() would go on for as long as bytes come, and the
-// deadline would never be looked at.
-static int receive(struct call *call) {
-    uint8_t buffer[16 * 1024];
-    ssize_t got = recv(call->fd, buffer, sizeof buffer, MSG_DONTWAIT);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return 0;
-    if (got < 0)
-        return error_set(call->err, "lost the connection to stowaged (%s); try again", strerror(errno));
-    if (got == 0)
-        return error_set(call->err, "stowaged ended while it prepared the image; try again");
-    ssize_t taken = nghttp2_session_mem_recv(call->session, buffer, (size_t)got);
-    if (taken < 0 && !call->failed)
-        return error_set(call->err, "the connection to stowaged broke: %s", nghttp2_strerror((int)taken));
-    return call->failed ? -1 : 0;
-}
-
-// The request stays open for as long as stowaged may ask for documents: nghttp2 is told to wait, and resumed
-// when there is something to send or nothing more will follow.
-static ssize_t on_read_request(nghttp2_session *session, int32_t stream, uint8_t *buffer, size_t length,
-                               uint32_t *flags, nghttp2_data_source *source, void *context) {
-    (void)session;
-    (void)stream;
-    (void)context;
-    struct call *call = source->ptr;
-    size_t rest = call->requests_bytes - call->requests_sent;
-    if (rest == 0 && call->may_ask)
-        return NGHTTP2_ERR_DEFERRED;
-    if (length > rest)
-        length = rest;
-    memcpy(buffer, call->requests + call->requests_sent, length);
-    call->requests_sent += length;
-    if (length == rest)
-        call->requests_sent = call->requests_bytes = 0;
-    if (length == rest && !call->may_ask)
-        *flags |= NGHTTP2_DATA_FLAG_EOF;
-    return (ssize_t)length;
-}
-
-static int add_request(struct call *call, const Stowage__V1__PrepareRequest *request) {
-    size_t length = stowage__v1__prepare_request__get_packed_size(request);
-    uint8_t *grown = realloc(call->requests, call->requests_bytes + PREFIX_BYTES + length);
-    if (!grown)
-        return error_errno(call->err, "cannot hold the request to stowaged");
-    const uint8_t prefix[PREFIX_BYTES] = {0, (uint8_t)(length >> 24), (uint8_t)(length >> 16),
-                                          (uint8_t)(length >> 8), (uint8_t)length};
-    memcpy(grown + call->requests_bytes, prefix, PREFIX_BYTES);
-    stowage__v1__prepare_request__pack(request, grown + call->requests_bytes + PREFIX_BYTES);
-    call->requests = grown;
-    call->requests_bytes += PREFIX_BYTES + length;
-    return 0;
-}
-
-static int answer_document(struct call *call, const Stowage__V1__DocumentWanted *wanted) {
+static int answer_document(struct prepare_call *call, const Stowage__V1__DocumentWanted *wanted,
+                           struct error *err) {
     const struct daemon_listener *listener = call->listener;
     Stowage__V1__Document document = STOWAGE__V1__DOCUMENT__INIT;
     document.name = wanted->name;
     char *const no_problem = document.problem;
-    if (!call->may_ask)
-        return error_set(call->err, "stowaged asked for '%s', a file of an image that has none",
-                         wanted->name);
-    if (listener->document(listener->context, wanted, &document, call->err) != 0)
+    if (!call->has_documents)
+        return error_set(err, "stowaged asked for '%s', a file of an image that has none", wanted->name);
+    if (listener->document(listener->context, wanted, &document, err) != 0)
         return -1;
     Stowage__V1__PrepareRequest request = STOWAGE__V1__PREPARE_REQUEST__INIT;
     request.document = &document;
-    int result = add_request(call, &request);
+    int result = grpc_send(call->grpc, &request.base, err);
     free(document.content.data);
     if (document.problem != no_problem)
         free(document.problem);
-    nghttp2_session_resume_data(call->session, call->stream);
+    return result;
+}
+
+static int answer_login(struct prepare_call *call, const Stowage__V1__LoginWanted *wanted,
+                        struct error *err) {
+    if (++call->logins > LOGINS_MAX)
+        return error_set(err, "stowaged asked for logins to more than %d registries", LOGINS_MAX);
+    struct login login = {0};
+    call->listener->login(call->listener->context, wanted, &login);
+    Stowage__V1__Login message = STOWAGE__V1__LOGIN__INIT;
+    message.registry = wanted->registry;
+    message.source = login.source;
+    message.problem = login.problem.text;
+    if (login.username)
+        message.username = login.username;
+    message.password = (ProtobufCBinaryData){login.password_bytes, (uint8_t *)login.password};
+    message.identity_token = (ProtobufCBinaryData){login.identity_token ? strlen(login.identity_token) : 0,
+                                                   (uint8_t *)login.identity_token};
+    Stowage__V1__PrepareRequest request = STOWAGE__V1__PREPARE_REQUEST__INIT;
+    request.login = &message;
+    int result = grpc_send(call->grpc, &request.base, err);
+    login_release(&login);
     return result;
 }
 
 // The plan is the last that stowaged has to say.
-static void take_plan(struct call *call, Stowage__V1__PrepareResponse *response) {
+static void take_plan(struct prepare_call *call, Stowage__V1__PrepareResponse *response) {
     if (call->plan)
         stowage__v1__container_plan__free_unpacked(call->plan, NULL);
     call->plan = response->plan;
     response->plan = NULL;
     response->event_case = STOWAGE__V1__PREPARE_RESPONSE__EVENT__NOT_SET;
-    if (call->may_ask) {
-        call->may_ask = false;
-        nghttp2_session_resume_data(call->session, call->stream);
-    }
+    grpc_send_end(call->grpc);
 }
 
-static int check_welcome(const struct call *call, const Stowage__V1__Version *welcome) {
+static int check_welcome(const Stowage__V1__Version *welcome, struct error *err) {
     if (welcome->protocol == PROTOCOL_VERSION)
         return 0;
-    return error_set(call->err,
+    return error_set(err,
                      "stowage-enter %s speaks protocol %d and %s speaks protocol %u; the administrators must "
                      "install the same release of both",
                      SOFTWARE_VERSION, PROTOCOL_VERSION, welcome->software, welcome->protocol);
 }
 
-static int handle_event(struct call *call, const uint8_t *bytes, size_t length) {
+static int on_event(void *context, const uint8_t *bytes, size_t length, struct error *err) {
+    struct prepare_call *call = context;
     Stowage__V1__PrepareResponse *response = stowage__v1__prepare_response__unpack(NULL, length, bytes);
-    if (!response) {
-        error_set(call->err, "stowaged sent something that is not a PrepareResponse");
-        return fail(call);
-    }
+    if (!response)
+        return error_set(err, "stowaged sent something that is not a PrepareResponse");
     const struct daemon_listener *listener = call->listener;
     int result = 0;
     switch (response->event_case) {
     case STOWAGE__V1__PREPARE_RESPONSE__EVENT_WELCOME:
-        result = check_welcome(call, response->welcome);
+        result = check_welcome(response->welcome, err);
         call->welcomed = true;
         break;
     case STOWAGE__V1__PREPARE_RESPONSE__EVENT_PROGRESS:
         listener->progress(listener->context, response->progress);
         break;
     case STOWAGE__V1__PREPARE_RESPONSE__EVENT_DOCUMENT_WANTED:
-        result = answer_document(call, response->document_wanted);
+        result = answer_document(call, response->document_wanted, err);
+        break;
+    case STOWAGE__V1__PREPARE_RESPONSE__EVENT_LOGIN_WANTED:
+        result = answer_login(call, response->login_wanted, err);
         break;
     case STOWAGE__V1__PREPARE_RESPONSE__EVENT_LAYERS:
-        result = listener->layers(listener->context, response->layers, call->err);
+        result = listener->layers(listener->context, response->layers, err);
         break;
     case STOWAGE__V1__PREPARE_RESPONSE__EVENT_PLAN:
         take_plan(call, response);
@@ -223,215 +114,27 @@ static int handle_event(struct call *call, const uint8_t *bytes, size_t length) 
         break;
     }
     stowage__v1__prepare_response__free_unpacked(response, NULL);
-    return result == 0 ? 0 : fail(call);
-}
-
-// Takes whole messages off the front of what was received.
-static int handle_messages(struct call *call) {
-    size_t at = 0;
-    while (call->received_bytes - at >= PREFIX_BYTES) {
-        const uint8_t *prefix = call->received + at;
-        size_t length =
-            (size_t)prefix[1] << 24 | (size_t)prefix[2] << 16 | (size_t)prefix[3] << 8 | (size_t)prefix[4];
-        if (prefix[0] != 0 || length > MESSAGE_MAX) {
-            error_set(call->err, "stowaged sent a message that is compressed or larger than %d bytes",
-                      MESSAGE_MAX);
-            return fail(call);
-        }
-        if (call->received_bytes - at < PREFIX_BYTES + length)
-            break;
-        int result = handle_event(call, prefix + PREFIX_BYTES, length);
-        if (result != 0)
-            return result;
-        at += PREFIX_BYTES + length;
-    }
-    memmove(call->received, call->received + at, call->received_bytes - at);
-    call->received_bytes -= at;
-    return 0;
-}
-
-static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, const uint8_t *data,
-                   size_t length, void *context) {
-    (void)session;
-    (void)flags;
-    struct call *call = context;
-    if (stream != call->stream)
-        return 0;
-    if (!call->grpc) {
-        not_stowaged(call->err);
-        return fail(call);
-    }
-    // handle_messages() leaves less than one message behind, so this stays bounded.
-    uint8_t *grown = realloc(call->received, call->received_bytes + length);
-    if (!grown) {
-        error_errno(call->err, "cannot hold the answer of stowaged");
-        return fail(call);
-    }
-    memcpy(grown + call->received_bytes, data, length);
-    call->received = grown;
-    call->received_bytes += length;
-    return handle_messages(call);
-}
-
-static bool header_is(const char *wanted, const uint8_t *name, size_t length) {
-    return strlen(wanted) == length && memcmp(wanted, name, length) == 0;
-}
-
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
-                     size_t name_length, const uint8_t *value, size_t value_length, uint8_t flags,
-                     void *context) {
-    static const char GRPC[] = "application/grpc";
-    (void)session;
-    (void)flags;
-    struct call *call = context;
-    if (frame->hd.stream_id != call->stream)
-        return 0;
-    // nghttp2 ends names and values with a NUL.
-    call->answered = true;
-    if (header_is("content-type", name, name_length))
-        call->grpc = strncmp((const char *)value, GRPC, strlen(GRPC)) == 0;
-    else if (header_is("grpc-status", name, name_length))
-        call->status = grpc_parse_status((const char *)value);
-    else if (header_is("grpc-message", name, name_length))
-        grpc_decode_message(call->message, sizeof call->message, value, value_length);
-    return 0;
-}
-
-// The server may end its side, as with a failure, while the request is still open: all is said then.
-static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *context) {
-    (void)session;
-    struct call *call = context;
-    bool last = (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
-                (frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
-    call->ended = call->ended || (last && frame->hd.stream_id == call->stream);
-    return 0;
-}
-
-static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t code, void *context) {
-    (void)session;
-    (void)code;
-    struct call *call = context;
-    call->closed = call->closed || stream == call->stream;
-    return 0;
-}
-
-static int open_session(struct call *call) {
-    nghttp2_session_callbacks *callbacks;
-    if (nghttp2_session_callbacks_new(&callbacks) != 0)
-        return -1;
-    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
-    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
-    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
-    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
-    int result = nghttp2_session_client_new(&call->session, callbacks, call);
-    nghttp2_session_callbacks_del(callbacks);
     return result;
 }
 
-static nghttp2_nv header(const char *name, const char *value) {
-    return (nghttp2_nv){.name = (uint8_t *)name,
-                        .value = (uint8_t *)value,
-                        .namelen = strlen(name),
-                        .valuelen = strlen(value)};
+static void watch(void *context, struct pollfd watched[GRPC_WATCHED_MAX]) {
+    const struct daemon_listener *listener = ((struct prepare_call *)context)->listener;
+    if (listener->watch)
+        listener->watch(listener->context, watched);
 }
 
-static int submit(struct call *call) {
-    char timeout[32];
-    snprintf(timeout, sizeof timeout, "%dS", TOTAL_SECONDS);
-    const nghttp2_nv headers[] = {
-        header(":method", "POST"),
-        header(":scheme", "http"),
-        header(":path", "/stowage.v1.ImageService/Prepare"),
-        header(":authority", "localhost"),
-        header("te", "trailers"),
-        header("content-type", "application/grpc+proto"),
-        header("grpc-timeout", timeout),
-        header("user-agent", "stowage-enter/" SOFTWARE_VERSION),
-    };
-    nghttp2_data_provider body = {.source.ptr = call, .read_callback = on_read_request};
-    const nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_ENABLE_PUSH, 0}};
-    if (nghttp2_submit_settings(call->session, NGHTTP2_FLAG_NONE, settings, 1) != 0)
-        return -1;
-    call->stream =
-        nghttp2_submit_request(call->session, NULL, headers, sizeof headers / sizeof *headers, &body, NULL);
-    return call->stream < 0 ? -1 : 0;
+static int ready(void *context, const struct pollfd watched[GRPC_WATCHED_MAX], struct error *err) {
+    const struct daemon_listener *listener = ((struct prepare_call *)context)->listener;
+    return listener->ready ? listener->ready(listener->context, watched, err) : 0;
 }
 
-static int64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-// Waits for stowaged until `silence_ends`, and for what the listener waits for. Sets *heard if stowaged said
-// something.
-static int wait_for_events(struct call *call, int64_t silence_ends, bool *heard) {
-    const struct daemon_listener *listener = call->listener;
-    struct pollfd watched[DAEMON_WATCHED_MAX + 1];
-    int64_t left = silence_ends - now_ms();
-    listener->watch(listener->context, watched);
-    watched[DAEMON_WATCHED_MAX] =
-        (struct pollfd){.fd = call->fd, .events = call->unsent_bytes > 0 ? POLLIN | POLLOUT : POLLIN};
-    if (poll(watched, DAEMON_WATCHED_MAX + 1, left > 0 ? (int)left : 0) < 0) {
-        if (errno != EINTR)
-            return error_errno(call->err, "cannot wait for stowaged");
-        return 0;
-    }
-    *heard = watched[DAEMON_WATCHED_MAX].revents != 0;
-    return listener->ready(listener->context, watched, call->err);
-}
-
-static int run_call(struct call *call) {
-    int64_t deadline = now_ms() + (int64_t)TOTAL_SECONDS * 1000;
-    int64_t silence_ends = now_ms() + SILENCE_MS;
-    while (!call->closed) {
-        if (send_due(call) != 0)
-            return -1;
-        // What was sent may have been the end of the call, by us. If the server has ended it, what is left to
-        // send is for nobody.
-        if (call->closed || call->ended)
-            break;
-        // nghttp2 has given up on what it heard, and has said goodbye.
-        if (!nghttp2_session_want_read(call->session) && !nghttp2_session_want_write(call->session))
-            return not_stowaged(call->err);
-        bool heard = false;
-        if (wait_for_events(call, silence_ends, &heard) != 0)
-            return -1;
-        if (heard)
-            silence_ends = now_ms() + SILENCE_MS;
-        else if (now_ms() >= silence_ends)
-            return error_set(
-                call->err,
-                "stowaged has not answered for %d seconds; try again, and tell the administrators "
-                "if it stays so",
-                SILENCE_MS / 1000);
-        if (now_ms() > deadline)
-            return error_set(call->err, "the image is not ready after %d hours", TOTAL_SECONDS / 3600);
-        if (receive(call) != 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int verdict(struct call *call) {
-    if (call->status == GRPC_STATUS_UNIMPLEMENTED)
-        return error_set(call->err,
-                         "what listens on stowaged's socket does not speak protocol %d of stowage-enter "
-                         "%s; the administrators must install the same release of both",
-                         PROTOCOL_VERSION, SOFTWARE_VERSION);
-    if (call->answered && !call->grpc)
-        return not_stowaged(call->err);
-    if (call->status == GRPC_STATUS_UNKNOWN)
-        return error_set(call->err, "stowaged ended the call without a status; try again");
-    if (call->status != GRPC_STATUS_OK)
-        return error_set(call->err, "%s",
-                         call->message[0] ? call->message : "stowaged failed without a reason");
+static int verdict(const struct prepare_call *call, struct error *err) {
     if (!call->welcomed)
-        return error_set(call->err,
+        return error_set(err,
                          "stowaged did not say which protocol it speaks; the administrators must install "
                          "the same release of stowaged and stowage-enter");
     if (!call->plan)
-        return error_set(call->err, "stowaged answered without a plan");
+        return error_set(err, "stowaged answered without a plan");
     return 0;
 }
 
@@ -444,29 +147,49 @@ static bool has_documents(const Stowage__V1__PrepareRequest *request) {
 int daemon_prepare(const char *socket_path, const Stowage__V1__PrepareRequest *request,
                    const struct daemon_listener *listener, Stowage__V1__ContainerPlan **plan,
                    struct error *err) {
-    cleanup_close int fd = unix_connect(socket_path, err);
-    if (fd < 0)
+    struct prepare_call call = {.listener = listener, .has_documents = has_documents(request)};
+    const struct grpc_handler handler = {
+        .context = &call, .message = on_event, .watch = watch, .ready = ready};
+    call.grpc =
+        grpc_open(socket_path, "/stowage.v1.ImageService/Prepare", SILENCE_MS, TOTAL_MS, &handler, err);
+    if (!call.grpc)
         return -1;
-    struct call call = {.fd = fd,
-                        .status = GRPC_STATUS_UNKNOWN,
-                        .may_ask = has_documents(request),
-                        .listener = listener,
-                        .err = err};
-    int result = add_request(&call, request);
-    if (result == 0 && (open_session(&call) != 0 || submit(&call) != 0))
-        result = error_set(err, "cannot start a call to stowaged");
+    int result = grpc_send(call.grpc, &request->base, err);
+    // There is nothing that stowaged could ask for.
+    if (request->local && !call.has_documents)
+        grpc_send_end(call.grpc);
     if (result == 0)
-        result = run_call(&call);
+        result = grpc_run(call.grpc, err);
     if (result == 0)
-        result = verdict(&call);
-
-    nghttp2_session_del(call.session);
-    free(call.requests);
-    free(call.unsent);
-    free(call.received);
+        result = verdict(&call, err);
+    grpc_close(call.grpc);
     if (result == 0)
         *plan = call.plan;
     else if (call.plan)
         stowage__v1__container_plan__free_unpacked(call.plan, NULL);
+    return result;
+}
+
+// That it came is all that the answer says.
+static int on_report_answer(void *context, const uint8_t *bytes, size_t length, struct error *err) {
+    (void)context;
+    (void)bytes;
+    (void)length;
+    (void)err;
+    return 0;
+}
+
+int daemon_report_unpacked(const char *socket_path, const Stowage__V1__ReportUnpackedRequest *report,
+                           struct error *err) {
+    const struct grpc_handler handler = {.message = on_report_answer};
+    struct grpc_call *call = grpc_open(socket_path, "/stowage.v1.ImageService/ReportUnpacked", REPORT_MS,
+                                       REPORT_MS, &handler, err);
+    if (!call)
+        return -1;
+    int result = grpc_send(call, &report->base, err);
+    grpc_send_end(call);
+    if (result == 0)
+        result = grpc_run(call, err);
+    grpc_close(call);
     return result;
 }

@@ -1,16 +1,15 @@
-// One gRPC call, Prepare, to stowaged over its unix socket.
+// The calls that stowage-enter makes to stowaged over its unix socket.
 #pragma once
 
 #include "error.h"
+#include "grpc_call.h"
+#include "login/login.h"
 
-#include <poll.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stowage/v1/image.pb-c.h>
 
-enum { DAEMON_WATCHED_MAX = 4 };
+enum { DAEMON_WATCHED_MAX = GRPC_WATCHED_MAX };
 
-// What the caller does while the call goes on. Messages are valid only during the call of the function.
+// What the caller does while a call goes on. Messages are valid only during the call of the function.
 struct daemon_listener {
     void *context;
     void (*progress)(void *context, const Stowage__V1__Progress *progress);
@@ -18,10 +17,11 @@ struct daemon_listener {
     // once it is sent. Never called unless the request has a local image. Fails if there is no memory.
     int (*document)(void *context, const Stowage__V1__DocumentWanted *wanted, Stowage__V1__Document *document,
                     struct error *err);
+    // Fills in the user's login, or why there is none; it is released once it is sent.
+    void (*login)(void *context, const Stowage__V1__LoginWanted *wanted, struct login *login);
     // A failure ends the call.
     int (*layers)(void *context, const Stowage__V1__Layers *layers, struct error *err);
-    // Further descriptors to wait for, and what to do when one of them, or stowaged, has something to say. -1
-    // for those that are not used. A failure ends the call.
+    // As in struct grpc_handler; may be NULL.
     void (*watch)(void *context, struct pollfd watched[DAEMON_WATCHED_MAX]);
     int (*ready)(void *context, const struct pollfd watched[DAEMON_WATCHED_MAX], struct error *err);
 };
@@ -33,3 +33,7 @@ struct daemon_listener {
 int daemon_prepare(const char *socket_path, const Stowage__V1__PrepareRequest *request,
                    const struct daemon_listener *listener, Stowage__V1__ContainerPlan **plan,
                    struct error *err);
+
+// Tells stowaged what came of a plan. Takes a second at most; nothing depends on it.
+int daemon_report_unpacked(const char *socket_path, const Stowage__V1__ReportUnpackedRequest *report,
+                           struct error *err);

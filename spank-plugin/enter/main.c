@@ -12,10 +12,13 @@
 #include "local_image.h"
 #include "namespace.h"
 #include "options.h"
+#include "prefetch.h"
+#include "prefetch_lock.h"
 #include "progress.h"
 #include "protocol.h"
 #include "reply.h"
 #include "root_file_system.h"
+#include "show_login.h"
 #include "squashfs_mount.h"
 #include "sweep.h"
 #include "tree.h"
@@ -31,8 +34,18 @@ static const char USAGE[] =
     "stowage-enter is started by Slurm's plugin spank_stowage.so; see docs/path-of-an-image.md.\n"
     "  stowage-enter --socket PATH --trees DIR --image REF --lifeline PID [--job ID] [--step ID] [--chdir "
     "DIR]\n"
-    "                [--show DIR]     build the container of a step, answer on descriptor 3\n"
-    "  stowage-enter --trees DIR --sweep    remove the trees that nothing uses any more\n"
+    "                [--show DIR] [--pull missing|always|never] [--show-digest]\n"
+    "                                       build the container of a step, answer on descriptor 3\n"
+    "  stowage-enter --socket PATH --trees DIR --image REF --job ID --prefetch [--pull ...]\n"
+    "                                       bring the image of a job onto this node\n"
+    "  stowage-enter --trees DIR --sweep [--job ID]\n"
+    "                                       end the job's --prefetch, remove the trees that nothing uses any "
+    "more\n"
+    "  stowage-enter --login REGISTRY --repository REPOSITORY\n"
+    "                                       write your login to a pipe: a JSON object with username, "
+    "password\n"
+    "                                       (base64), identity_token, source and problem, empty if there is "
+    "none\n"
     "  stowage-enter --version | --help\n";
 
 // slurmstepd protects itself from the out-of-memory killer; what it starts must not inherit that.
@@ -174,9 +187,18 @@ static int sweep_trees(const struct options *options, struct error *err) {
     struct tree_store store;
     if (tree_store_open(&store, options->trees, err) != 0)
         return -1;
+    if (options->job_id != 0)
+        prefetch_end(&store, options->job_id);
     int result = sweep(&store, err);
     tree_store_close(&store);
     return result;
+}
+
+// What is not done for a step.
+static int run_other(const struct options *options, struct error *err) {
+    if (options->login)
+        return show_login(options, err);
+    return options->sweep ? sweep_trees(options, err) : prefetch(options, node_name(), err);
 }
 
 int main(int argc, char **argv) {
@@ -192,14 +214,14 @@ int main(int argc, char **argv) {
     }
     reply_keep();
     give_up_oom_protection();
-    if (options.sweep) {
-        if (sweep_trees(&options, &err) == 0)
+    if (!options.login && !options.sweep && !options.prefetch) {
+        if (enter_image(&options, &err) == 0)
             return 0;
-        fprintf(stderr, "stowage-enter: %s\n", err.text);
+        reply_error(&err);
         return 1;
     }
-    if (enter_image(&options, &err) == 0)
+    if (run_other(&options, &err) == 0)
         return 0;
-    reply_error(&err);
+    fprintf(stderr, "stowage-enter: %s\n", err.text);
     return 1;
 }

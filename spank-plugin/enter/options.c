@@ -15,15 +15,59 @@ static int parse_number(const char *name, const char *text, unsigned long max, u
     return 0;
 }
 
+static int check(const struct options *options, struct error *err) {
+    if (options->help || options->version)
+        return 0;
+    if (options->login)
+        return options->repository ? 0 : error_set(err, "--repository is missing");
+    if (!options->trees)
+        return error_set(err, "--trees is missing");
+    if (options->sweep)
+        return 0;
+    if (options->prefetch && (!options->socket || !options->image || options->job_id == 0))
+        return error_set(err, "--socket, --image and --job are needed");
+    if (!options->prefetch && (!options->socket || !options->image || options->lifeline == 0))
+        return error_set(err, "--socket, --image and --lifeline are needed");
+    return 0;
+}
+
 int options_parse(struct options *options, int argc, char **argv, struct error *err) {
-    enum { HELP = 1, VERSION, SWEEP, SOCKET, TREES, IMAGE, JOB, STEP, LIFELINE, CHDIR, SHOW };
+    enum {
+        HELP = 1,
+        VERSION,
+        SWEEP,
+        PREFETCH,
+        LOGIN,
+        REPOSITORY,
+        SOCKET,
+        TREES,
+        IMAGE,
+        PULL,
+        SHOW_DIGEST,
+        JOB,
+        STEP,
+        LIFELINE,
+        CHDIR,
+        SHOW
+    };
     static const struct option known[] = {
-        {"help", no_argument, NULL, HELP},         {"version", no_argument, NULL, VERSION},
-        {"sweep", no_argument, NULL, SWEEP},       {"socket", required_argument, NULL, SOCKET},
-        {"trees", required_argument, NULL, TREES}, {"image", required_argument, NULL, IMAGE},
-        {"job", required_argument, NULL, JOB},     {"step", required_argument, NULL, STEP},
-        {"chdir", required_argument, NULL, CHDIR}, {"lifeline", required_argument, NULL, LIFELINE},
-        {"show", required_argument, NULL, SHOW},   {0},
+        {"help", no_argument, NULL, HELP},
+        {"version", no_argument, NULL, VERSION},
+        {"sweep", no_argument, NULL, SWEEP},
+        {"socket", required_argument, NULL, SOCKET},
+        {"trees", required_argument, NULL, TREES},
+        {"image", required_argument, NULL, IMAGE},
+        {"job", required_argument, NULL, JOB},
+        {"step", required_argument, NULL, STEP},
+        {"chdir", required_argument, NULL, CHDIR},
+        {"lifeline", required_argument, NULL, LIFELINE},
+        {"show", required_argument, NULL, SHOW},
+        {"prefetch", no_argument, NULL, PREFETCH},
+        {"login", required_argument, NULL, LOGIN},
+        {"repository", required_argument, NULL, REPOSITORY},
+        {"pull", required_argument, NULL, PULL},
+        {"show-digest", no_argument, NULL, SHOW_DIGEST},
+        {0},
     };
     struct options read = {.working_directory = ""};
     opterr = 0;
@@ -45,6 +89,22 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
             break;
         case SWEEP:
             read.sweep = true;
+            break;
+        case PREFETCH:
+            read.prefetch = true;
+            break;
+        case LOGIN:
+            read.login = optarg;
+            break;
+        case REPOSITORY:
+            read.repository = optarg;
+            break;
+        case PULL:
+            if (pull_policy_parse(optarg, &read.pull, err) != 0)
+                return -1;
+            break;
+        case SHOW_DIGEST:
+            read.show_digest = true;
             break;
         case SOCKET:
             read.socket = optarg;
@@ -76,12 +136,8 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
     }
     if (optind < argc)
         return error_set(err, "unexpected argument: %s", argv[optind]);
-    if (!read.help && !read.version) {
-        if (!read.trees)
-            return error_set(err, "--trees is missing");
-        if (!read.sweep && (!read.socket || !read.image || read.lifeline == 0))
-            return error_set(err, "--socket, --image and --lifeline are needed");
-    }
+    if (check(&read, err) != 0)
+        return -1;
     *options = read;
     return 0;
 }

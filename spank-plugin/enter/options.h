@@ -2,6 +2,7 @@
 #pragma once
 
 #include "error.h"
+#include "pull_policy.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,6 +13,11 @@ struct options {
     bool version;
     // Remove unused trees instead of entering an image.
     bool sweep;
+    // Bring the image onto the node instead.
+    bool prefetch;
+    // Print the login for this registry and repository instead.
+    const char *login;
+    const char *repository;
     const char *socket;
     const char *trees;
     const char *image;
@@ -21,6 +27,9 @@ struct options {
     pid_t lifeline;
     // The job's working directory on the host; "" when unknown.
     const char *working_directory;
+    enum pull_policy pull;
+    // Say which digest runs.
+    bool show_digest;
     // A host directory to be shown at its own path, or NULL.
     const char *shown_directory;
 };

@@ -43,6 +43,13 @@ void progress_say(struct progress *progress, const char *sentence) {
     fprintf(stderr, "%s\n", line.text);
 }
 
+void progress_say_digest(struct progress *progress, const char *reference, const char *digest) {
+    struct error line;
+    error_set(&line, "stowage: %s: %s is %s", progress->node, reference[0] ? reference : progress->image,
+              digest[0] ? digest : "a directory, which has no digest");
+    fprintf(stderr, "%s\n", line.text);
+}
+
 void progress_note(struct progress *progress, const char *sentence) {
     if (is_due(progress))
         progress_say(progress, sentence);

@@ -22,3 +22,6 @@ void progress_note(struct progress *progress, const char *sentence);
 
 // A remark that must not be missed, at once.
 void progress_say(struct progress *progress, const char *sentence);
+
+// "<reference> is <digest>", at once. A directory has no digest, and may have no other name than the user's.
+void progress_say_digest(struct progress *progress, const char *reference, const char *digest);

@@ -2,6 +2,7 @@
 #include "cleanup.h"
 #include "directory_entry.h"
 #include "file_memory.h"
+#include "prefetch_lock.h"
 #include "remove_tree.h"
 #include "tree_users.h"
 
@@ -64,6 +65,10 @@ int sweep(const struct tree_store *store, struct error *err) {
         char name[TREE_NAME_MAX];
         if (is_self_or_parent(entry->d_name) || strcmp(entry->d_name, FILE_MEMORY) == 0)
             continue;
+        if (prefetch_lock_is_name(entry->d_name)) {
+            prefetch_lock_sweep(store, entry->d_name);
+            continue;
+        }
         // The store is memory that no job is charged for once it has ended: nothing else may be kept there.
         bool is_tree = owning_tree(entry->d_name, name);
         if ((is_tree ? sweep_tree(store, name, err) : remove_tree(store->fd, entry->d_name, err)) != 0)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 struct wait {
     struct progress *progress;
@@ -37,11 +38,18 @@ static int choose_name(const Stowage__V1__ContainerPlan *plan, const struct loca
                                    : tree_name(plan->image_digest, name, err);
 }
 
+static uint64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 // Takes over making->sources and `lock`, which must be exclusive, and starts to unpack.
 static int begin(struct tree_making *making, const struct tree_store *store, const char *name, int lock,
                  struct unpacking *unpacking, struct error *err) {
     making->begun = true;
     making->lock = lock;
+    making->began_ms = now_ms();
     snprintf(making->name, sizeof making->name, "%s", name);
     unpacking->sources = &making->sources;
 
@@ -124,7 +132,10 @@ static int complete(struct tree_making *making, const struct tree_store *store, 
     int lock = result == 0 ? steal_fd(&making->lock) : -1;
     if (result == 0)
         unpacker_end(&making->unpacker);
+    // A small tree takes less than one.
+    uint64_t took_ms = result == 0 ? now_ms() - making->began_ms + 1 : 0;
     tree_abandon(making, store);
+    making->took_ms = took_ms;
     return lock;
 }
 

@@ -29,6 +29,10 @@ struct tree_making {
     bool begun;
     char name[TREE_NAME_MAX];
     int lock;
+    // CLOCK_MONOTONIC, when it began.
+    uint64_t began_ms;
+    // How long the last one took that was completed; 0 if none was.
+    uint64_t took_ms;
     struct layer_sources sources;
     struct unpacker unpacker;
     // That the unpacker has ended, and well, or else why not.

@@ -4,6 +4,7 @@
 //   sha256-<hex>.partial   one being unpacked; only the holder of the exclusive lock touches it
 //   sha256-<hex>.lock      flock(2): shared while a step is built on the tree, exclusive to make or remove it
 //   sha256-<hex>.mount     an empty directory: mount point, in the namespace of each step that is being built
+//   prefetch-<job>         see prefetch_lock.h
 //   files/                 what the user's image files are, see file_memory.h
 #pragma once
 

@@ -38,6 +38,20 @@ int main(void) {
     ok(PARSE(&options, &err, NEEDED, "--chdir", "--sweep") == 0 && !options.sweep,
        "takes a directory that looks like an option as a directory");
 
+    ok(options.pull == PULL_OF_SITE && !options.show_digest, "leaves pulling to the site by default");
+    ok(PARSE(&options, &err, NEEDED, "--pull", "never", "--show-digest") == 0 && options.pull == PULL_NEVER &&
+           options.show_digest,
+       "takes what the user wants of pulling");
+    ok(PARSE(&options, &err, "--socket", "/s", "--trees", "/t", "--image", "app:1", "--job", "7",
+             "--prefetch") == 0 &&
+           options.prefetch,
+       "takes --prefetch without a lifeline");
+    ok(PARSE(&options, &err, "--login", "r.example", "--repository", "a/b") == 0, "takes --login alone");
+    is_text(options.login, "r.example", "reads --login");
+    is_text(options.repository, "a/b", "reads --repository");
+    ok(PARSE(&options, &err, "--trees", "/t", "--sweep", "--job", "7") == 0 && options.job_id == 7,
+       "takes a job to sweep after");
+
     ok(PARSE(&options, &err, "--trees", "/t", "--sweep") == 0 && options.sweep, "takes --sweep with --trees");
     ok(PARSE(&options, &err, "--version") == 0 && options.version, "takes --version alone");
     ok(PARSE(&options, &err, "--help") == 0 && options.help, "takes --help alone");
@@ -46,6 +60,9 @@ int main(void) {
     REFUSES("--socket", "--trees", "/t");
     REFUSES("--lifeline", "--socket", "/s", "--trees", "/t", "--image", "app");
     REFUSES("--lifeline", NEEDED, "--lifeline", "0");
+    REFUSES("--repository", "--login", "r.example");
+    REFUSES("--job", "--socket", "/s", "--trees", "/t", "--image", "app:1", "--prefetch");
+    REFUSES("--image-pull=often", NEEDED, "--pull", "often");
     REFUSES("--frobnicate", NEEDED, "--frobnicate");
     REFUSES("--image", "--socket", "/s", "--image");
     REFUSES("surplus", NEEDED, "surplus");

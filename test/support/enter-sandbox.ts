@@ -1,6 +1,7 @@
 /** Runs the real stowage-enter as an ordinary user, in a directory with a tree store of its own. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -31,6 +32,8 @@ export interface EnterOptions {
   submittedFrom?: string;
   /** Further variables of the job. */
   environment?: Record<string, string>;
+  /** Further options: '--pull', 'always'. */
+  options?: readonly string[];
   /** The process whose end ends the container; this one unless given. */
   lifeline?: number;
   /** Whether somebody listens on descriptor 3; true unless given. */
@@ -119,6 +122,7 @@ export class EnterSandbox {
       ...['--lifeline', String(options.lifeline ?? process.pid)],
       ...(options.trees === undefined ? [] : ['--trees', options.trees]),
       ...(options.chdir === undefined ? [] : ['--chdir', options.chdir]),
+      ...(options.options ?? []),
     ];
     const environment = {
       ...options.environment,
@@ -165,10 +169,32 @@ export class EnterSandbox {
     };
   }
 
-  /** What the job's epilog does. */
-  async sweep(): Promise<{ status: number | null; stderr: string }> {
-    const { status, stderr } = await outcomeOf(this.#start(['--sweep'], false));
+  /** What the job's epilog does, for a job of that id. */
+  async sweep(job?: number): Promise<{ status: number | null; stderr: string }> {
+    const which = job === undefined ? [] : ['--job', String(job)];
+    const { status, stderr } = await outcomeOf(this.#start(['--sweep', ...which], false));
     return { status, stderr };
+  }
+
+  /** Runs it with these options and nothing else; `stdout` is where its standard output goes. */
+  async runAlone(
+    args: readonly string[],
+    environment: Record<string, string> = {},
+    stdout: 'pipe' | number = 'pipe',
+  ): Promise<{ status: number | null; stdout: string; stderr: string }> {
+    const child = spawn(this.#binary, args, {
+      ...ordinaryUser,
+      cwd: this.directory,
+      env: { HOME: this.home, SLURMD_NODENAME: 'node1', ...environment },
+      stdio: ['ignore', stdout, 'pipe'],
+    });
+    this.#running.add(child);
+    const said = { stdout: '', stderr: '' };
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => (said.stdout += text));
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (said.stderr += text));
+    const [status] = (await once(child, 'close')) as [number | null];
+    this.#running.delete(child);
+    return { status, ...said };
   }
 
   /** As the end of the leader does. */

@@ -9,6 +9,7 @@ import {
 import { createServer, type Server, type Socket } from 'node:net';
 
 import {
+  type handleUnaryCall,
   type MethodDefinition,
   Server as GrpcServer,
   ServerCredentials,
@@ -47,14 +48,24 @@ const prepare: MethodDefinition<PrepareRequestMessage, PrepareResponseMessage> =
   requestStream: true,
 } as never;
 
-/** Serves Prepare with `handler`, or without one speaks gRPC and knows no such method. */
-export async function listenGrpc(path: string, handler?: (call: PrepareCall) => void): Promise<Close> {
+/** Serves Prepare with `handler`, or without one speaks gRPC and knows no such method; the same for reports. */
+export async function listenGrpc(
+  path: string,
+  handler?: (call: PrepareCall) => void,
+  onReport?: (report: stowage.v1.ReportUnpackedRequest, answer: () => void) => void,
+): Promise<Close> {
   const server = new GrpcServer({ 'grpc.max_receive_message_length': 8 << 20 });
   if (handler) {
     const answer = (call: ServerDuplexStream<PrepareRequestMessage, PrepareResponseMessage>): void => {
       call.once('data', (request: PrepareRequestMessage) => handler(Object.assign(call, { request })));
     };
     server.addService({ prepare }, { prepare: answer });
+  }
+  if (onReport) {
+    const { reportUnpacked } = imageService;
+    const answer: handleUnaryCall<stowage.v1.ReportUnpackedRequest, object> = (call, done) =>
+      onReport(call.request, () => done(null, {}));
+    server.addService({ reportUnpacked }, { reportUnpacked: answer });
   }
   await new Promise<void>((resolve, reject) => {
     server.bindAsync(`unix:${path}`, ServerCredentials.createInsecure(), (error) =>

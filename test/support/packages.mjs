@@ -7,6 +7,7 @@ export const packages = {
   'protobuf-c-compiler': 'generates the messages for stowage-enter',
   'libprotobuf-c-dev': 'stowage-enter: messages',
   'libnghttp2-dev': 'stowage-enter: HTTP/2',
+  'libjansson-dev': "stowage-enter: reads users' logins, which are in JSON",
   'libarchive-dev': 'stowage-unpack: reads archives',
   'libisal-dev': 'stowage-unpack: inflates gzip layers',
   'libzstd-dev': 'stowage-unpack: zstd layers',

@@ -1,0 +1,19 @@
+// What stowage-enter tells stowaged in the first message of Prepare.
+#pragma once
+
+#include "error.h"
+#include "options.h"
+
+#include <stowage/v1/image.pb-c.h>
+
+// The messages of a request; they point at each other and at the strings they were made of.
+struct prepare_request {
+    Stowage__V1__Version version;
+    Stowage__V1__JobContext job;
+    Stowage__V1__PrepareRequest message;
+};
+
+// Fills in all that is the same for each request: who calls, for which job, which image. `digests` are those
+// of the trees that are there, NULL-terminated.
+void prepare_request_fill(struct prepare_request *request, const struct options *options, const char *image,
+                          const char *node, char **digests);
