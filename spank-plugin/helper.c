@@ -3,13 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -17,8 +14,9 @@
 enum {
     // Descriptor on which the helper answers; the first after the standard ones.
     REPLY_FD = 3,
-    SWEEP_WAIT_MS = 10000,
     NUMBER_TEXT_MAX = 16,
+    // Of the command line, and the NULL at its end.
+    ARGUMENTS_MAX = 24,
 };
 
 // An exit status with which the helper cannot end, for a failed execve.
@@ -44,7 +42,7 @@ static char **copy_pointers(char **environment) {
     return copy;
 }
 
-static int helper_path(const struct settings *settings, char path[PATH_MAX], struct error *err) {
+int helper_path(const struct settings *settings, char path[PATH_MAX], struct error *err) {
     if (snprintf(path, PATH_MAX, "%s/stowage-enter", settings->libexec) >= PATH_MAX)
         return error_set(err, "plugstack.conf: libexec= is too long");
     if (access(path, X_OK) != 0)
@@ -153,6 +151,23 @@ static void exec_helper(const char *path, char **argv, char **environment, int r
     _exit(EXIT_NOT_EXECUTED);
 }
 
+// Appends what is not always there.
+static void add_options(const char *argv[ARGUMENTS_MAX], const struct helper_request *request) {
+    size_t count = 0;
+    while (argv[count])
+        count++;
+    if (request->host_directory) {
+        argv[count++] = "--show";
+        argv[count++] = request->host_directory;
+    }
+    if (request->pull != PULL_OF_SITE) {
+        argv[count++] = "--pull";
+        argv[count++] = pull_policy_name(request->pull);
+    }
+    if (request->show_digest)
+        argv[count++] = "--show-digest";
+}
+
 int helper_run(const struct settings *settings, const struct helper_request *request,
                struct step_container *container, struct error *err) {
     char path[PATH_MAX];
@@ -166,24 +181,11 @@ int helper_run(const struct settings *settings, const struct helper_request *req
     snprintf(step, sizeof step, "%u", request->step_id);
     snprintf(slurmstepd, sizeof slurmstepd, "%d", (int)request->slurmstepd);
 
-    const char *argv[] = {"stowage-enter",
-                          "--socket",
-                          settings->socket,
-                          "--trees",
-                          settings->trees,
-                          "--image",
-                          request->image,
-                          "--job",
-                          job,
-                          "--step",
-                          step,
-                          "--lifeline",
-                          slurmstepd,
-                          "--chdir",
-                          directory,
-                          request->host_directory ? "--show" : NULL,
-                          request->host_directory,
-                          NULL};
+    const char *argv[ARGUMENTS_MAX] = {
+        "stowage-enter", "--socket", settings->socket, "--trees", settings->trees, "--image",  request->image,
+        "--job",         job,        "--step",         step,      "--lifeline",    slurmstepd, "--chdir",
+        directory};
+    add_options(argv, request);
     cleanup_free char **environment = copy_pointers(request->environment);
     if (!environment)
         return error_errno(err, "cannot copy the environment");
@@ -215,36 +217,4 @@ int helper_run(const struct settings *settings, const struct helper_request *req
     if (length == 0)
         return explain_death(status, err);
     return parse_reply(reply, (size_t)length, container, err);
-}
-
-static void exec_sweep(const char *path, const char *trees, uid_t uid, gid_t gid) {
-    const char *argv[] = {"stowage-enter", "--trees", trees, "--sweep", NULL};
-    char *environment[] = {NULL};
-    if (setgroups(0, NULL) != 0 || setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0)
-        _exit(EXIT_NOT_EXECUTED);
-    close_range(REPLY_FD, ~0U, 0);
-    execve(path, (char **)argv, environment);
-    _exit(EXIT_NOT_EXECUTED);
-}
-
-int helper_sweep(const struct settings *settings, uid_t uid, gid_t gid, struct error *err) {
-    char path[PATH_MAX];
-    if (helper_path(settings, path, err) != 0)
-        return -1;
-    pid_t pid = fork();
-    if (pid < 0)
-        return error_errno(err, "cannot start stowage-enter");
-    if (pid == 0)
-        exec_sweep(path, settings->trees, uid, gid);
-
-    cleanup_close int pidfd = pidfd_open(pid, 0);
-    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
-    int ready = pidfd < 0 ? 1 : poll(&ended, 1, SWEEP_WAIT_MS);
-    if (ready <= 0)
-        return 0;
-    int status = 0;
-    if (wait_for(pid, &status) != 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        return error_set(err, "stowage-enter could not remove the trees in %s/%u", settings->trees,
-                         (unsigned)uid);
-    return 0;
 }

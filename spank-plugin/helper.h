@@ -2,14 +2,20 @@
 #pragma once
 
 #include "error.h"
+#include "pull_policy.h"
 #include "settings.h"
 #include "step.h"
 
+#include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 struct helper_request {
     const char *image;
+    enum pull_policy pull;
+    // Say which digest runs, in the step's output.
+    bool show_digest;
     uint32_t job_id;
     uint32_t step_id;
     // slurmstepd: the namespaces are given up when it ends, whatever else happens.
@@ -25,6 +31,5 @@ struct helper_request {
 int helper_run(const struct settings *settings, const struct helper_request *request,
                struct step_container *container, struct error *err);
 
-// Runs `stowage-enter --sweep` as uid and gid, to remove trees that nothing uses any more. Needs root. Waits
-// at most ten seconds; a longer removal goes on in the background.
-int helper_sweep(const struct settings *settings, uid_t uid, gid_t gid, struct error *err);
+// Where stowage-enter is. Fails if it cannot be run.
+int helper_path(const struct settings *settings, char path[PATH_MAX], struct error *err);

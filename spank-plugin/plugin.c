@@ -3,7 +3,9 @@
 #include "cleanup.h"
 #include "helper.h"
 #include "image_source.h"
+#include "job_helper.h"
 #include "join.h"
+#include "pull_policy.h"
 #include "settings.h"
 #include "step.h"
 #include "tree_directory.h"
@@ -25,32 +27,66 @@ static const uint32_t BATCH_STEP = 0xfffffffb;
 static const uint32_t INTERACTIVE_STEP = 0xfffffffa;
 static const uint32_t EXTERN_STEP = 0xfffffffc;
 
-// Carries the image to the batch step, which loses SPANK options under `sbatch --export=NONE` (Slurm 22.05),
-// while variables whose names start with SLURM_ survive.
-static const char IMAGE_VARIABLE[] = "SLURM_STOWAGE_IMAGE";
-
-// Where Slurm itself keeps the job's --image for the srun commands inside the job.
-static const char INHERITED_VARIABLE[] = "SLURM_SPANK__SLURM_SPANK_OPTION_stowage_image";
-
 static int on_image(int value, const char *argument, int remote);
+static int on_pull(int value, const char *argument, int remote);
+static int on_show_digest(int value, const char *argument, int remote);
 
-static struct spank_option image_option = {
-    .name = "image",
-    .arginfo = "REF",
-    .usage =
-        "run the ranks inside the container image REF: ubuntu:24.04, registry.example.org/team/app:1.2, "
-        "app@sha256:<digest>, or a file or directory as in ./app.sif, oci:/data/app:1.2; your user, home "
-        "directory, working directory, devices and network stay those of the host",
-    .has_arg = 1,
-    .cb = on_image,
+// An option of the plugin, and what was given for it.
+struct image_option {
+    struct spank_option spank;
+    // Carries the value to the batch step, which loses SPANK options under `sbatch --export=NONE`
+    // (Slurm 22.05), while variables whose names start with SLURM_ survive.
+    const char *carrier;
+    // Where Slurm itself keeps the job's value for the srun commands inside the job.
+    const char *inherited;
+    // NULL if the option was not given, or if there was no memory for it.
+    char *value;
+    bool given;
 };
+
+static struct image_option image_option = {
+    .spank = {.name = "image",
+              .arginfo = "REF",
+              .usage = "run the ranks inside the container image REF: ubuntu:24.04, "
+                       "registry.example.org/team/app:1.2, app@sha256:<digest>, or a file or directory as in "
+                       "./app.sif, oci:/data/app:1.2; your user, home directory, working directory, devices "
+                       "and network stay those of the host",
+              .has_arg = 1,
+              .cb = on_image},
+    .carrier = "SLURM_STOWAGE_IMAGE",
+    .inherited = "SLURM_SPANK__SLURM_SPANK_OPTION_stowage_image",
+};
+
+static struct image_option pull_option = {
+    .spank = {.name = "image-pull",
+              .arginfo = "missing|always|never",
+              .usage =
+                  "with --image, when to ask the registry what the name stands for: when the node does not "
+                  "know, once in each job, or not at all; the default is the site's",
+              .has_arg = 1,
+              .cb = on_pull},
+    .carrier = "SLURM_STOWAGE_IMAGE_PULL",
+    .inherited = "SLURM_SPANK__SLURM_SPANK_OPTION_stowage_image_pull",
+};
+
+static struct image_option show_digest_option = {
+    .spank = {.name = "image-show-digest",
+              .usage = "with --image, print the digest of the image that runs, once in each step",
+              .cb = on_show_digest},
+    .carrier = "SLURM_STOWAGE_IMAGE_SHOW_DIGEST",
+    .inherited = "SLURM_SPANK__SLURM_SPANK_OPTION_stowage_image_show_digest",
+};
+
+static struct image_option *const OPTIONS[] = {&image_option, &pull_option, &show_digest_option};
+
+enum { OPTION_COUNT = sizeof OPTIONS / sizeof *OPTIONS };
 
 // One Slurm process loads the plugin once, for one job: its state is the process's.
 static struct settings settings;
-// Whether an image was asked for, and which. Only what was asked for can be missing: with `requested` a rank
-// runs in `image` or not at all.
+// Whether the ranks are to run in an image. Only what was asked for can be missing: with `requested` a rank
+// runs in the value of image_option or not at all.
 static bool requested;
-static char *image;
+static enum pull_policy pull;
 static struct step *step;
 // Of slurmstepd, which the ranks have as their parent.
 static pid_t slurmstepd;
@@ -73,17 +109,19 @@ static bool in_allocation_command(void) {
 
 // Slurm gives all components of `srun --image=A x : --image=B y` the image that was named last. With sbatch
 // and salloc a second value is the command line, which overrides the script.
-static bool contradicts(const char *argument) {
-    if (spank_context() != S_CTX_LOCAL)
+static bool contradicts(const struct image_option *option, const char *argument) {
+    // A flag has no value, and is inherited as "(null)".
+    if (spank_context() != S_CTX_LOCAL || !option->spank.has_arg)
         return false;
-    const char *inherited = getenv(INHERITED_VARIABLE);
-    return image && strcmp(image, argument) != 0 && !(inherited && strcmp(image, inherited) == 0);
+    const char *inherited = getenv(option->inherited);
+    return option->value && strcmp(option->value, argument) != 0 &&
+           !(inherited && strcmp(option->value, inherited) == 0);
 }
 
 // Slurm gives the job's own --image to the commands inside the job, before theirs if they have one.
-static bool is_inherited(const char *argument) {
-    const char *inherited = getenv(INHERITED_VARIABLE);
-    return !requested && inherited && strcmp(argument, inherited) == 0;
+static bool is_inherited(const struct image_option *option, const char *argument) {
+    const char *inherited = getenv(option->inherited);
+    return !option->given && inherited && strcmp(argument, inherited) == 0;
 }
 
 static bool is_relative(const struct image_source *source) {
@@ -98,30 +136,63 @@ static int remember_directory(struct error *err) {
     return 0;
 }
 
-static int check_locally(const char *argument, struct error *err) {
+static int check_image(const char *argument, struct error *err) {
     struct image_source source;
     if (image_source_parse(argument, &source, err) != 0)
         return -1;
-    if (is_relative(&source) && !is_inherited(argument) && remember_directory(err) != 0)
+    if (is_relative(&source) && !is_inherited(&image_option, argument) && remember_directory(err) != 0)
         return -1;
-    if (contradicts(argument))
-        return error_set(err,
-                         "--image is given twice, as %s and %s; all parts of one srun share one image, so "
-                         "start a second srun for the other",
-                         image, argument);
+    return 0;
+}
+
+static int check_pull(const char *argument, struct error *err) {
+    enum pull_policy policy;
+    return pull_policy_parse(argument, &policy, err);
+}
+
+static int check_nothing(const char *argument, struct error *err) {
+    (void)argument;
+    (void)err;
+    return 0;
+}
+
+// Takes the value of an option, which is checked where it is written.
+static int take(struct image_option *option, const char *argument, int remote,
+                int (*check)(const char *, struct error *)) {
+    struct error err;
+    // A flag has none, or an empty one.
+    const char *text = argument ? argument : "";
+    if (!remote && !failed && check(text, &err) != 0)
+        defer(&err);
+    if (!remote && !failed && contradicts(option, text)) {
+        error_set(
+            &err,
+            "--%s is given twice, as %s and %s; all parts of one srun share one image, so start a second "
+            "srun for the other",
+            option->spank.name, option->value, text);
+        defer(&err);
+    }
+    // The job's value comes first, and that of srun, which overrides it, last.
+    free(option->value);
+    option->value = strdup(text);
+    option->given = true;
     return 0;
 }
 
 static int on_image(int value, const char *argument, int remote) {
     (void)value;
-    struct error err;
-    if (!remote && !failed && check_locally(argument, &err) != 0)
-        defer(&err);
-    // The job's value comes first, and that of srun, which overrides it, last.
-    free(image);
-    image = strdup(argument ? argument : "");
     requested = true;
-    return 0;
+    return take(&image_option, argument, remote, check_image);
+}
+
+static int on_pull(int value, const char *argument, int remote) {
+    (void)value;
+    return take(&pull_option, argument, remote, check_pull);
+}
+
+static int on_show_digest(int value, const char *argument, int remote) {
+    (void)value;
+    return take(&show_digest_option, argument, remote, check_nothing);
 }
 
 int slurm_spank_init(spank_t spank, int argc, char **argv) {
@@ -130,32 +201,36 @@ int slurm_spank_init(spank_t spank, int argc, char **argv) {
         defer(&err);
     // Fails where another plugin has an option of that name; Slurm says so, and the other plugin gets the
     // image.
-    if (in_allocation_command() || spank_context() == S_CTX_REMOTE)
-        spank_option_register(spank, &image_option);
+    for (size_t i = 0; i < OPTION_COUNT && (in_allocation_command() || spank_context() == S_CTX_REMOTE); i++)
+        spank_option_register(spank, &OPTIONS[i]->spank);
     return 0;
 }
 
-static void pass_image_to_batch_step(void) {
-    if (settings.batch_in_container && image)
-        setenv(IMAGE_VARIABLE, image, 1);
+static void pass_to_batch_step(const struct image_option *option) {
+    if (settings.batch_in_container && option->value)
+        setenv(option->carrier, option->value, 1);
     else
-        unsetenv(IMAGE_VARIABLE);
+        unsetenv(option->carrier);
 }
 
-// Takes the image that pass_image_to_batch_step() left, if it left one. A value that does not fit was not its
-// own, but was asked for all the same.
-static void read_image_from_environment(spank_t spank) {
+// Takes what pass_to_batch_step() left, if it left something. A value that does not fit was not its own, but
+// was asked for all the same.
+static void read_from_environment(spank_t spank, struct image_option *option) {
     char value[IMAGE_TEXT_MAX + 1] = "";
-    spank_err_t found = spank_getenv(spank, IMAGE_VARIABLE, value, sizeof value);
+    spank_err_t found = spank_getenv(spank, option->carrier, value, sizeof value);
     if (found == ESPANK_ENV_NOEXIST)
         return;
-    requested = true;
-    image = found == ESPANK_SUCCESS ? strdup(value) : NULL;
+    option->given = true;
+    option->value = found == ESPANK_SUCCESS ? strdup(value) : NULL;
 }
 
 // Whether this step is the job's own script or shell rather than something that srun starts.
 static bool is_batch(uint32_t step_id) {
     return step_id == BATCH_STEP || step_id == INTERACTIVE_STEP;
+}
+
+static int read_pull(enum pull_policy *policy, struct error *err) {
+    return pull_option.given ? pull_policy_parse(pull_option.value, policy, err) : 0;
 }
 
 // Decides whether this step runs in an image, and makes what its ranks will share. Failures wait for
@@ -166,8 +241,11 @@ static void prepare_step(spank_t spank) {
     slurmstepd = getpid();
     // Before anything that can fail: a failure stops only a step that is known to want an image.
     bool by_option = requested;
-    if (!by_option)
-        read_image_from_environment(spank);
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if (!OPTIONS[i]->given && !by_option)
+            read_from_environment(spank, OPTIONS[i]);
+    }
+    requested = image_option.given;
     if (spank_get_item(spank, S_JOB_STEPID, &step_id) != ESPANK_SUCCESS ||
         spank_get_item(spank, S_JOB_LOCAL_TASK_COUNT, &ranks) != ESPANK_SUCCESS) {
         error_set(&err, "Slurm does not say which step this is");
@@ -182,20 +260,21 @@ static void prepare_step(spank_t spank) {
     if (!requested)
         return;
     struct image_source source;
-    if (image_source_parse(image, &source, &err) != 0 || step_create(&step, ranks, &err) != 0)
+    if (image_source_parse(image_option.value, &source, &err) != 0 || read_pull(&pull, &err) != 0 ||
+        step_create(&step, ranks, &err) != 0)
         defer(&err);
 }
 
 int slurm_spank_init_post_opt(spank_t spank, int argc, char **argv) {
     (void)argc;
     (void)argv;
-    if (in_allocation_command() && requested && failed) {
+    if (in_allocation_command() && (requested || pull_option.given) && failed) {
         slurm_error("stowage: %s", deferred.text);
         return -1;
     }
-    if (spank_context() == S_CTX_ALLOCATOR)
-        pass_image_to_batch_step();
-    else if (spank_context() == S_CTX_REMOTE)
+    for (size_t i = 0; i < OPTION_COUNT && spank_context() == S_CTX_ALLOCATOR; i++)
+        pass_to_batch_step(OPTIONS[i]);
+    if (spank_context() == S_CTX_REMOTE)
         prepare_step(spank);
     return 0;
 }
@@ -219,14 +298,19 @@ int slurm_spank_task_init_privileged(spank_t spank, int argc, char **argv) {
 }
 
 static int lead(spank_t spank, struct error *err) {
-    struct helper_request request = {.image = image, .slurmstepd = slurmstepd};
+    struct helper_request request = {.image = image_option.value, .pull = pull, .slurmstepd = slurmstepd};
+    uint32_t node = 0;
     int arguments = 0;
     char **argument = NULL;
     if (spank_get_item(spank, S_JOB_ID, &request.job_id) != ESPANK_SUCCESS ||
         spank_get_item(spank, S_JOB_STEPID, &request.step_id) != ESPANK_SUCCESS ||
+        spank_get_item(spank, S_JOB_NODEID, &node) != ESPANK_SUCCESS ||
         spank_get_item(spank, S_JOB_ENV, &request.environment) != ESPANK_SUCCESS ||
         spank_get_item(spank, S_JOB_ARGV, &arguments, &argument) != ESPANK_SUCCESS)
         return error_set(err, "Slurm does not say what this step is");
+
+    // Every step has a first node, and one line is enough.
+    request.show_digest = show_digest_option.given && node == 0;
 
     // Slurm keeps the batch script in its spool directory and executes it from there.
     char script_directory[PATH_MAX];
@@ -324,17 +408,55 @@ int slurm_spank_task_init(spank_t spank, int argc, char **argv) {
     return 0;
 }
 
-// Slurm calls no slurm_spank_init before this one.
+// What a job's prolog or epilog knows of the job. Slurm calls no slurm_spank_init before either.
+static int read_job(spank_t spank, int argc, char **argv, uid_t *uid, uint32_t *job_id, struct error *err) {
+    if (settings_read(&settings, argc, argv, err) != 0)
+        return -1;
+    if (spank_get_item(spank, S_JOB_UID, uid) != ESPANK_SUCCESS ||
+        spank_get_item(spank, S_JOB_ID, job_id) != ESPANK_SUCCESS)
+        return error_set(err, "Slurm does not say which job this is");
+    return 0;
+}
+
+// Whether the job has an image that may have to be downloaded, and nothing speaks against it.
+static bool is_worth_prefetching(spank_t spank, char **image) {
+    struct image_source source;
+    struct error ignored;
+    char *policy = NULL;
+    if (spank_option_getopt(spank, &image_option.spank, image) != ESPANK_SUCCESS ||
+        image_source_parse(*image, &source, &ignored) != 0 || source.scheme != IMAGE_REGISTRY)
+        return false;
+    if (spank_option_getopt(spank, &pull_option.spank, &policy) == ESPANK_SUCCESS &&
+        pull_policy_parse(policy, &pull, &ignored) != 0)
+        return false;
+    return pull != PULL_NEVER;
+}
+
+int slurm_spank_job_prolog(spank_t spank, int argc, char **argv) {
+    uid_t uid;
+    gid_t gid;
+    uint32_t job_id;
+    char *image = NULL;
+    struct error err;
+    // Whatever goes wrong, the first step says it: a prolog that fails drains the node.
+    if (read_job(spank, argc, argv, &uid, &job_id, &err) != 0 || !settings.prefetch || uid == 0 ||
+        !is_worth_prefetching(spank, &image))
+        return 0;
+    if (spank_get_item(spank, S_JOB_GID, &gid) == ESPANK_SUCCESS &&
+        tree_directory_make(settings.trees, uid, gid, &err) == 0)
+        job_helper_prefetch(&settings, image, pull, job_id, uid, gid, &err);
+    return 0;
+}
+
 int slurm_spank_job_epilog(spank_t spank, int argc, char **argv) {
     uid_t uid;
     gid_t gid;
+    uint32_t job_id;
     struct error err;
-    int found = settings_read(&settings, argc, argv, &err);
-    if (found == 0 && spank_get_item(spank, S_JOB_UID, &uid) != ESPANK_SUCCESS)
-        found = error_set(&err, "Slurm does not say whose job has ended");
+    int found = read_job(spank, argc, argv, &uid, &job_id, &err);
     if (found == 0)
         found = tree_directory_find(settings.trees, uid, &gid, &err);
-    if (found < 0 || (found > 0 && helper_sweep(&settings, uid, gid, &err) != 0))
+    if (found < 0 || (found > 0 && job_helper_sweep(&settings, job_id, uid, gid, &err) != 0))
         slurm_error("stowage: %s", err.text);
     // An epilog that fails drains the node; trees that stay behind are only memory.
     return 0;

@@ -17,6 +17,7 @@ int settings_read(struct settings *settings, int argc, char **argv, struct error
         .socket = "/run/stowaged/api.sock",
         .trees = "/run/stowage/trees",
         .libexec = "/usr/libexec/stowage",
+        .prefetch = true,
     };
     for (int i = 0; i < argc; i++) {
         const char *value;
@@ -33,14 +34,14 @@ int settings_read(struct settings *settings, int argc, char **argv, struct error
                 return error_set(err, "plugstack.conf: '%s' wants an absolute path without ',', ':' and '\\'",
                                  argv[i]);
             *path = value;
-        } else if ((value = value_of(argv[i], "batch")) && strcmp(value, "container") == 0) {
-            read.batch_in_container = true;
-        } else if (value && strcmp(value, "host") == 0) {
-            read.batch_in_container = false;
+        } else if (strcmp(argv[i], "batch=container") == 0 || strcmp(argv[i], "batch=host") == 0) {
+            read.batch_in_container = strcmp(argv[i], "batch=container") == 0;
+        } else if (strcmp(argv[i], "prefetch=yes") == 0 || strcmp(argv[i], "prefetch=no") == 0) {
+            read.prefetch = strcmp(argv[i], "prefetch=yes") == 0;
         } else {
             return error_set(err,
                              "plugstack.conf: unknown argument '%s' for spank_stowage.so; there are socket=, "
-                             "trees=, libexec= and batch=host|container",
+                             "trees=, libexec=, batch=host|container and prefetch=yes|no",
                              argv[i]);
         }
     }

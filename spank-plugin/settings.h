@@ -14,6 +14,8 @@ struct settings {
     const char *libexec;
     // Whether the batch script runs inside the image as well. batch=host|container, default host.
     bool batch_in_container;
+    // Whether a job's image begins to come in when the job starts. prefetch=yes|no, default yes.
+    bool prefetch;
 };
 
 // Reads the arguments. The strings stay owned by Slurm, which keeps them as long as the plugin is loaded.

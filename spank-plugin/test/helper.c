@@ -7,6 +7,7 @@ enum { DEADLINE_SECONDS = 20 };
 
 static char libexec[PATH_MAX];
 static int libexec_fd;
+static enum pull_policy pull;
 static struct step_container *container;
 static struct {
     int result;
@@ -17,8 +18,13 @@ static void lead(unsigned number) {
     (void)number;
     const struct settings settings = {.socket = "/s", .trees = "/t", .libexec = libexec};
     char *environment[] = {"PATH=/usr/bin:/bin", "LD_PRELOAD=/nonexistent.so", "KEPT=yes", NULL};
-    const struct helper_request request = {
-        .image = "app:1", .job_id = 7, .step_id = 8, .slurmstepd = getppid(), .environment = environment};
+    const struct helper_request request = {.image = "app:1",
+                                           .pull = pull,
+                                           .show_digest = pull != PULL_OF_SITE,
+                                           .job_id = 7,
+                                           .step_id = 8,
+                                           .slurmstepd = getppid(),
+                                           .environment = environment};
     seen->result = helper_run(&settings, &request, container, &seen->err);
 }
 
@@ -59,6 +65,13 @@ int main(void) {
     ok(run("printf \"H4711\\0L/lock\\0W/$1 $2 $3 $4 $5 $6 $7 $8 ${9}\\0\" >&3") && seen->result == 0,
        "runs the helper");
     says(container->working_directory, "--socket /s --trees /t --image app:1 --job 7", "with what it needs");
+    ok(run("printf \"H4711\\0L/lock\\0W/$*\\0\" >&3") && !strstr(container->working_directory, "--pull") &&
+           !strstr(container->working_directory, "--show-digest"),
+       "without what was not asked for");
+    pull = PULL_ALWAYS;
+    ok(run("printf \"H4711\\0L/lock\\0W/$*\\0\" >&3"), "runs the helper");
+    says(container->working_directory, "--pull always --show-digest", "with what was asked for");
+    pull = PULL_OF_SITE;
     ok(run("printf \"H4711\\0L/lock\\0W/$LD_PRELOAD$KEPT\\0\" >&3"), "runs the helper");
     is_text(container->working_directory, "/yes", "in the job's environment without LD_PRELOAD");
 

@@ -25,6 +25,7 @@ int main(void) {
     is_text(settings.trees, "/run/stowage/trees", "has a default tree store");
     is_text(settings.libexec, "/usr/libexec/stowage", "has a default place for the helper");
     ok(!settings.batch_in_container, "leaves batch scripts on the host by default");
+    ok(settings.prefetch, "prefetches by default");
 
     char *all[] = {"batch=container", "libexec=/l", "trees=/t", "socket=/s", NULL};
     ok(settings_read(&settings, 4, all, &err) == 0, "takes all arguments in any order");
@@ -32,6 +33,9 @@ int main(void) {
     is_text(settings.trees, "/t", "reads trees=");
     is_text(settings.libexec, "/l", "reads libexec=");
     ok(settings.batch_in_container, "reads batch=container");
+
+    ok(read_one(&settings, "prefetch=no", &err) == 0 && !settings.prefetch, "reads prefetch=no");
+    ok(read_one(&settings, "prefetch=yes", &err) == 0 && settings.prefetch, "reads prefetch=yes");
 
     char *twice[] = {"batch=container", "batch=host", "socket=/a", "socket=/b", NULL};
     ok(settings_read(&settings, 4, twice, &err) == 0 && !settings.batch_in_container &&
@@ -43,6 +47,8 @@ int main(void) {
     check_refusal("sockets=/s", "unknown argument");
     check_refusal("batch=", "batch=host|container");
     check_refusal("batch=Container", "batch=host|container");
+    check_refusal("prefetch=", "prefetch=yes|no");
+    check_refusal("prefetch=maybe", "prefetch=yes|no");
     check_refusal("socket=", "absolute path");
     check_refusal("socket=run/api.sock", "absolute path");
     check_refusal("trees=/a:/b", "absolute path");
