@@ -34,6 +34,6 @@ int daemon_prepare(const char *socket_path, const Stowage__V1__PrepareRequest *r
                    const struct daemon_listener *listener, Stowage__V1__ContainerPlan **plan,
                    struct error *err);
 
-// Tells stowaged what came of a plan. Takes a second at most; nothing depends on it.
+// Tells stowaged what came of a plan. Waits a second at most for the answer; nothing depends on it.
 int daemon_report_unpacked(const char *socket_path, const Stowage__V1__ReportUnpackedRequest *report,
                            struct error *err);
