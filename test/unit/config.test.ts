@@ -95,6 +95,29 @@ describe('configuration', () => {
       /cannot be "\/", or below \/proc/,
     ],
     ['a mount over everything', '[[mounts]]\nsource = "/"', /cannot be "\/"/],
+    [
+      'an alias with a registry',
+      '[short_names.aliases]\n"quay.io/x" = "quay.io/y"',
+      /short_names\.aliases\."quay\.io\/x" is no short name/,
+    ],
+    ['an alias with a tag', '[short_names.aliases]\n"x:1" = "quay.io/y"', /"x:1" is no short name/],
+    ['an alias for an alias', '[short_names.aliases]\na = "b"\nb = "quay.io/b"', /"a" must be a full name/],
+    ['an alias for no name', '[short_names.aliases]\na = "quay.io/B"', /"a": image .* lower case/],
+    [
+      'an alias for a digest',
+      `[short_names.aliases]\na = "quay.io/b@sha256:${'a'.repeat(64)}"`,
+      /must not hold a digest/,
+    ],
+    [
+      'a pattern for nothing',
+      '[policy]\nallow = ["*", "ubuntu"]',
+      /policy\.allow\.1 "ubuntu" matches no image/,
+    ],
+    [
+      'a mirror with a scheme',
+      '[registries."docker.io"]\nmirrors = ["https://mirror.example.org"]',
+      /registries\."docker\.io"\.mirrors\.0 must be "host/,
+    ],
     ['broken TOML', 'mode = ', /line 1: /],
   ];
   for (const [what, text, reason] of wrong) it(`refuses ${what}`, () => refuses(text, reason));

@@ -96,6 +96,36 @@ describe('parseReference', () => {
     });
   }
 
+  const names = {
+    registry: 'registry.example.org:5000',
+    aliases: {
+      pytorch: 'nvcr.io/nvidia/pytorch:24.01',
+      'team/app': 'quay.io/team/app',
+      b: 'quay.io/b',
+      c: 'b/c',
+    },
+  };
+  for (const [text, canonical] of [
+    ['ubuntu:24.04', 'registry.example.org:5000/ubuntu:24.04'],
+    ['team/other', 'registry.example.org:5000/team/other:latest'],
+    ['docker.io/ubuntu', 'docker.io/library/ubuntu:latest'],
+    ['pytorch', 'nvcr.io/nvidia/pytorch:24.01'],
+    ['docker://pytorch:23.12', 'nvcr.io/nvidia/pytorch:23.12'],
+    [`pytorch@${digest}`, `nvcr.io/nvidia/pytorch@${digest}`],
+    ['team/app:1', 'quay.io/team/app:1'],
+    ['quay.io/pytorch', 'quay.io/pytorch:latest'],
+    ['constructor', 'registry.example.org:5000/constructor:latest'],
+  ] as const) {
+    it(`completes ${text.slice(0, 30)} as the site says`, () =>
+      assert.equal(parseReference(text, names).canonical, canonical));
+  }
+
+  it('follows an alias one step and no further', () =>
+    assert.equal(
+      parseReference('c', { registry: 'docker.io', aliases: names.aliases }).canonical,
+      'docker.io/b/c:latest',
+    ));
+
   it('cuts what is too long to read', () => {
     assert.throws(
       () => parseReference('A'.repeat(64 * 1024)),

@@ -1,3 +1,4 @@
+import type { ShortNames } from '../image/short-names.js';
 import type { HttpLimits } from '../registry/http.js';
 import type { RetryLimits } from '../registry/patience.js';
 
@@ -66,13 +67,6 @@ export interface LimitsConfig {
   /** Prepare calls that are worked on at once; others wait. */
   requests: number;
   requestsPerUser: number;
-}
-
-export interface ShortNames {
-  /** Where names without a registry are looked for. */
-  registry: string;
-  /** Names as a user writes them, without tag, and the names that they stand for. */
-  aliases: Record<string, string>;
 }
 
 /** Patterns of names; see policy/allowed.ts. */

@@ -5,6 +5,7 @@ import { parse, TomlError } from 'smol-toml';
 
 import { reasonOf, StowageError } from '../error.js';
 import { isCleanAbsolute } from '../plan/host-path.js';
+import { checkNames } from './check-names.js';
 import type { Config, MetricsAddress, RegistrySettings } from './config.js';
 import { nearestName } from './nearest-name.js';
 import { type ConfigFile, configSchema } from './schema.js';
@@ -48,6 +49,7 @@ export function parseConfigFile(text: string, path: string): Config {
   const isConfigFile = configValidator();
   if (!isConfigFile(file)) return refuse(explain(isConfigFile.errors?.[0]));
   checkPaths(file, refuse);
+  checkNames(file, refuse);
   return fromFile(file);
 }
 

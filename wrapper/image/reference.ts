@@ -1,6 +1,7 @@
 import { StowageError } from '../error.js';
 import { isDigest } from './digest.js';
 import { quote, withoutCredentials } from './quote.js';
+import { aliasOf, dockerHub, type ShortNames } from './short-names.js';
 
 /** An image in a registry, spelled out. */
 export interface Reference {
@@ -25,10 +26,11 @@ const tagExpression = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 
 /**
  * Reads an image reference as docker and podman do; in front of it may stand "docker://", or "docker:" as
- * Shifter writes it. So docker's own image called docker is "library/docker:27". Throws
+ * Shifter writes it. So docker's own image called docker is "library/docker:27". A name without a registry is
+ * completed as `names` says; of an alias, a tag or digest that the user wrote is kept. Throws
  * `reference-malformed` with the reason; credentials in the reference are never repeated.
  */
-export function parseReference(text: string): Reference {
+export function parseReference(text: string, names: ShortNames = dockerHub): Reference {
   const refuse = (reason: string): never => {
     throw new StowageError(
       'reference-malformed',
@@ -51,8 +53,11 @@ export function parseReference(text: string): Reference {
     return refuse('a name in a registry begins with a letter or digit; a path has no "docker:" in front');
   }
 
-  const { name, tag, digest } = split(named, refuse);
-  const { registry, repository } = locate(name, refuse);
+  const written = split(named, refuse);
+  const full = namesRegistry(written.name) ? undefined : aliasOf(written.name, names);
+  const target = full === undefined ? undefined : split(full, refuse);
+  const { digest, tag = target?.tag } = written;
+  const { registry, repository } = locate(target?.name ?? written.name, names.registry, refuse);
   checkRegistry(registry, refuse);
   checkRepository(repository, refuse);
   if (registry.length + 1 + repository.length > longestName) {
@@ -101,18 +106,26 @@ function split(
   return { name, tag, digest };
 }
 
-function locate(name: string, refuse: Refuse): { registry: string; repository: string } {
+/** Whether a name, without tag and digest, says where it is; otherwise it is a short name. */
+export function namesRegistry(name: string): boolean {
   const end = name.search(/[/#]/);
   const first = name.slice(0, Math.max(end, 0));
-  const namesHost = name[end] === '#' || first === 'localhost' || /[.:[A-Z]/.test(first);
-  if (end < 0 || !namesHost) {
-    if (/[A-Z]/.test(name)) refuse('repository names are lower case');
-    return { registry: 'docker.io', repository: end < 0 ? `library/${name}` : name };
-  }
-  const rest = name.slice(end + 1);
-  const registry = first.toLowerCase();
-  if (registry !== 'docker.io' && registry !== 'index.docker.io') return { registry, repository: rest };
-  return { registry: 'docker.io', repository: rest.includes('/') ? rest : `library/${rest}` };
+  return name[end] === '#' || (end > 0 && (first === 'localhost' || /[.:[A-Z]/.test(first)));
+}
+
+function locate(
+  name: string,
+  shortNameRegistry: string,
+  refuse: Refuse,
+): { registry: string; repository: string } {
+  const isFull = namesRegistry(name);
+  if (!isFull && /[A-Z]/.test(name)) refuse('repository names are lower case');
+  const end = name.search(/[/#]/);
+  const registry = isFull ? name.slice(0, end).toLowerCase() : shortNameRegistry;
+  const repository = isFull ? name.slice(end + 1) : name;
+  if (registry !== 'docker.io' && registry !== 'index.docker.io') return { registry, repository };
+  const isOfficial = repository !== '' && !repository.includes('/');
+  return { registry: 'docker.io', repository: isOfficial ? `library/${repository}` : repository };
 }
 
 function checkRegistry(registry: string, refuse: Refuse): void {

@@ -1,6 +1,7 @@
 import { StowageError } from '../error.js';
 import { quote } from './quote.js';
 import { parseReference, type Reference } from './reference.js';
+import { dockerHub, type ShortNames } from './short-names.js';
 
 /** What a user calls an image: one in a registry, or something in the user's own files. */
 export type Source = { kind: 'registry'; reference: Reference } | LocalSource;
@@ -26,9 +27,9 @@ const fileName = /^[^/:@#]+\.(?:sif|sqsh|squashfs|tgz|tar|tar\.[^/:@#]+|cpio|cpi
 /**
  * Tells apart what can be given to --image and to the commands. The same grammar is in C, in
  * spank-plugin; test/support/references.tsv holds the cases that both must agree on.
- * Throws `reference-malformed` with the reason.
+ * `names` is as in parseReference. Throws `reference-malformed` with the reason.
  */
-export function parseSource(text: string): Source {
+export function parseSource(text: string, names: ShortNames = dockerHub): Source {
   const refuse = (reason: string): never => {
     throw new StowageError('reference-malformed', `image ${quote(text)} is not valid: ${reason}`);
   };
@@ -54,7 +55,7 @@ export function parseSource(text: string): Source {
   if (text.startsWith('.')) return refuse(`write ./${text} for a file of that name`);
   if (fileName.test(text))
     return refuse(`write ./${text} for a file of that name, or docker://${text} for an image`);
-  return { kind: 'registry', reference: parseReference(text) };
+  return { kind: 'registry', reference: parseReference(text, names) };
 }
 
 /**

@@ -1,0 +1,56 @@
+import { reasonOf } from '../error.js';
+import { namesRegistry, parseReference } from '../image/reference.js';
+import { problemOfPattern } from '../policy/allowed.js';
+import type { ConfigFile } from './schema.js';
+
+/** Calls `refuse` for a name of an image or registry, or a pattern for such names, that cannot be used. */
+export function checkNames(file: ConfigFile, refuse: (problem: string) => never): void {
+  for (const [name, target] of Object.entries(file.short_names.aliases)) {
+    const key = `short_names.aliases."${name}"`;
+    if (!isBareName(name)) {
+      refuse(`${key} is no short name: that has neither a registry nor a tag, as in "ubuntu" or "team/app"`);
+    }
+    checkAliasTarget(key, target, refuse);
+  }
+  for (const list of ['allow', 'deny'] as const) {
+    file.policy[list].forEach((pattern, i) => {
+      const problem = problemOfPattern(pattern);
+      if (problem !== undefined) refuse(`policy.${list}.${i} "${pattern}" ${problem}`);
+    });
+  }
+  for (const [registry, { mirrors }] of Object.entries(file.registries)) {
+    mirrors.forEach((mirror, i) => {
+      // Whatever stands behind the registry is put in front of the repository.
+      if (!isReference(`${mirror}/x`) || !namesRegistry(`${mirror}/x`)) {
+        refuse(
+          `registries."${registry}".mirrors.${i} must be "host[:port]" or "host[:port]/prefix", without "https://"`,
+        );
+      }
+    });
+  }
+}
+
+function checkAliasTarget(key: string, target: string, refuse: (problem: string) => never): void {
+  if (target.includes('@')) refuse(`${key} must not hold a digest: the user's tag would mean nothing`);
+  if (!namesRegistry(target.replace(/:[^/:]*$/, ''))) {
+    refuse(`${key} must be a full name with its registry, as in "registry.example.org/ai/pytorch"`);
+  }
+  try {
+    parseReference(target);
+  } catch (error) {
+    refuse(`${key}: ${reasonOf(error)}`);
+  }
+}
+
+function isBareName(name: string): boolean {
+  return !/[:@#]/.test(name) && !namesRegistry(name) && isReference(name);
+}
+
+function isReference(text: string): boolean {
+  try {
+    parseReference(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
