@@ -3,16 +3,17 @@ import assert from 'node:assert/strict';
 import { stowage } from '#proto';
 
 import type { StowageError } from '../../wrapper/error.js';
-import { Conversation } from '../../wrapper/rpc/conversation.js';
+import type { Login } from '../../wrapper/registry/session.js';
+import { Conversation, type Question } from '../../wrapper/rpc/conversation.js';
 
 const { PrepareRequest } = stowage.v1;
 
 describe('Conversation', () => {
-  const talk = (patienceMs: number, onAsk: (conversation: Conversation, name: string) => void) => {
+  const talk = (patienceMs: number, onAsk: (conversation: Conversation, question: Question) => void) => {
     const conversation: Conversation = new Conversation({
       patienceMs,
       signal: new AbortController().signal,
-      ask: ({ name }) => onAsk(conversation, name),
+      ask: (question) => onAsk(conversation, question),
       breakOff: (reason) => assert.fail(reason),
     });
     return conversation;
@@ -33,10 +34,98 @@ describe('Conversation', () => {
   });
 
   it('asks for no more than sixteen documents', async () => {
-    const answering = talk(1000, (conversation, name) =>
-      conversation.receive(new PrepareRequest({ document: { name, content: Buffer.from('x') } })),
-    );
+    const answering = talk(1000, (conversation, question) => {
+      const name = 'documentWanted' in question ? question.documentWanted?.name : '';
+      conversation.receive(new PrepareRequest({ document: { name: name ?? '', content: Buffer.from('x') } }));
+    });
     for (let i = 0; i < 16; i++) assert.equal((await answering.read(String(i), 1)).length, 1);
     await assert.rejects(answering.read('16', 1), refuses('image-malformed', /more than 16/));
+  });
+
+  const registry = 'quay.io';
+  const answered = (login: object): Promise<Login | undefined> =>
+    talk(1000, (conversation) =>
+      conversation.receive(new PrepareRequest({ login: { registry, ...login } })),
+    ).login(registry, 'team/app');
+
+  it('hands over a login and leaves none of it in the message', async () => {
+    const message = new PrepareRequest({
+      login: { registry, username: 'ann', password: Buffer.from('s3cret'), source: '~/.docker/config.json' },
+    });
+    const asked: Question[] = [];
+    const conversation = talk(1000, (self, question) => {
+      asked.push(question);
+      self.receive(message);
+    });
+    const login = await conversation.login(registry, 'team/app');
+    assert.deepEqual(asked, [{ loginWanted: { registry, repository: 'team/app' } }]);
+    assert.equal(login?.username, 'ann');
+    assert.equal(login.password.toString(), 's3cret');
+    assert.equal(login.source, '~/.docker/config.json');
+    assert.deepEqual(message.login?.password, Buffer.alloc(6));
+  });
+
+  it('takes an empty login for none, and keeps the reason that there is none', async () => {
+    assert.equal(await answered({}), undefined);
+    const { problem, username } = (await answered({ problem: 'auth.json is\nnot JSON' })) ?? {};
+    assert.deepEqual([problem, username], ['auth.json is\\u000anot JSON', '']);
+  });
+
+  const wrong: [string, object, RegExp][] = [
+    [
+      'a login for another registry',
+      { registry: 'docker.io', password: Buffer.from('x') },
+      /another registry/,
+    ],
+    ['a name over 1 KiB', { username: 'x'.repeat(1025) }, /too long/],
+    ['a password over 64 KiB', { password: Buffer.alloc(64 * 1024 + 1, 'x') }, /too long/],
+    ['a token over 64 KiB', { identityToken: Buffer.alloc(64 * 1024 + 1, 'x') }, /too long/],
+    ['a login and why there is none', { username: 'ann', problem: 'x' }, /the reason why/],
+  ];
+  for (const [what, login, reason] of wrong) {
+    it(`refuses ${what}, and wipes it`, async () => {
+      await assert.rejects(answered(login), refuses('request-invalid', reason));
+      const { password } = login as { password?: Buffer };
+      assert.ok(password?.every((byte) => byte === 0) ?? true);
+    });
+  }
+
+  it('refuses a document where a login was asked for, and a login where nothing was', async () => {
+    const odd = talk(1000, (self) => self.receive(new PrepareRequest({ document: { name: 'x' } })));
+    await assert.rejects(odd.login(registry, 'a'), refuses('request-invalid', /registry quay\.io was asked/));
+    const password = Buffer.from('s3cret');
+    const unasked = new PrepareRequest({ login: { registry, password } });
+    const opening = talk(1000, () => undefined);
+    const opened = opening.request();
+    opening.receive(unasked);
+    await assert.rejects(opened, refuses('request-invalid', /begins with a login/));
+    assert.deepEqual(password, Buffer.alloc(6));
+  });
+
+  it('asks one question at a time', async () => {
+    const asked: string[] = [];
+    const slow = talk(1000, (self, question) => {
+      assert.ok('loginWanted' in question);
+      const { registry = '' } = question.loginWanted;
+      asked.push(`asks ${registry}`);
+      setTimeout(() => {
+        asked.push(`hears ${registry}`);
+        self.receive(new PrepareRequest({ login: { registry } }));
+      }, 5);
+    });
+    await Promise.all(['a', 'b', 'c'].map((name) => slow.login(name, 'x')));
+    assert.deepEqual(asked, ['asks a', 'hears a', 'asks b', 'hears b', 'asks c', 'hears c']);
+  });
+
+  it('asks for logins at no more than eight registries', async () => {
+    const answering = talk(1000, (self, question) =>
+      self.receive(
+        new PrepareRequest({
+          login: { registry: ('loginWanted' in question && question.loginWanted.registry) || '' },
+        }),
+      ),
+    );
+    for (let i = 0; i < 8; i++) assert.equal(await answering.login(`r${i}`, 'x'), undefined);
+    await assert.rejects(answering.login('r8', 'x'), refuses('registry-denied', /more than 8 registries/));
   });
 });

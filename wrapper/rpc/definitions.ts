@@ -6,6 +6,7 @@ const health = grpc.health.v1;
 
 export type PrepareRequestMessage = stowage.v1.PrepareRequest;
 export type PrepareResponseMessage = stowage.v1.PrepareResponse.$Properties;
+export type ReportUnpackedRequestMessage = stowage.v1.ReportUnpackedRequest;
 export type GetVersionResponseMessage = stowage.v1.GetVersionResponse.$Properties;
 export type HealthCheckRequestMessage = grpc.health.v1.HealthCheckRequest;
 export type HealthCheckResponseMessage = grpc.health.v1.HealthCheckResponse.$Properties;
@@ -13,6 +14,7 @@ export type ServingStatus = grpc.health.v1.HealthCheckResponse.ServingStatus;
 export const ServingStatus = health.HealthCheckResponse.ServingStatus;
 export const ProgressPhase = v1.Progress.Phase;
 export const LocalFormat = v1.LocalImage.Format;
+export const RequestedPull = v1.PullPolicy;
 
 /** What protobufjs generates for a message, as far as gRPC needs it. */
 interface Codec<Properties, Message> {

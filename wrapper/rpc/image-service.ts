@@ -57,7 +57,7 @@ export class ImageService {
     const conversation = new Conversation({
       patienceMs: clientPatienceMs,
       signal,
-      ask: (documentWanted) => void call.write({ documentWanted }),
+      ask: (question) => void call.write(question),
       breakOff: (reason) => controller.abort(reason),
     });
     const request: Request = {

@@ -1,3 +1,4 @@
+import type { PullPolicy } from '../config/config.js';
 import { StowageError } from '../error.js';
 import { isDigest } from '../image/digest.js';
 import type { LocalFormat as ReadableFormat } from '../image/local-image.js';
@@ -5,16 +6,31 @@ import { quote } from '../image/quote.js';
 import { protocol, release } from '../package-root.js';
 import { isCleanAbsolute } from '../plan/host-path.js';
 import type { HostDirectories } from '../plan/mounts.js';
-import { LocalFormat, type PrepareRequestMessage } from './definitions.js';
+import {
+  LocalFormat,
+  type PrepareRequestMessage,
+  RequestedPull,
+  type ReportUnpackedRequestMessage,
+} from './definitions.js';
 
 /** A PrepareRequest whose every field has been looked at. */
 export interface PrepareInput {
   reference: string;
-  job: { jobId: number; stepId: number; nodeName: string };
+  job: Job;
+  /** Undefined for what the site says. */
+  pull: PullPolicy | undefined;
+  /** Only bring the image here. */
+  prefetch: boolean;
   unpackedDigests: readonly string[];
   host: HostDirectories;
   /** Undefined for an image of a registry. */
   local: LocalInput | undefined;
+}
+
+export interface Job {
+  jobId: number;
+  stepId: number;
+  nodeName: string;
 }
 
 /** LocalImage of proto/stowage/v1/image.proto, whose comments say what each field means. */
@@ -29,16 +45,27 @@ export const thisSide = { protocol, software: `stowaged ${release}` };
 const mostDigests = 10_000;
 const mostDirectories = 64;
 
+/** A ReportUnpackedRequest whose every field has been looked at. */
+export interface UnpackedReport {
+  job: Job;
+  imageDigest: string;
+  unpackMs: number;
+  treeBytes: number;
+  treeInodes: number;
+}
+
+const pullPolicies = new Map<number, PullPolicy | undefined>([
+  [RequestedPull.PULL_POLICY_UNSPECIFIED, undefined],
+  [RequestedPull.PULL_POLICY_MISSING, 'missing'],
+  [RequestedPull.PULL_POLICY_ALWAYS, 'always'],
+  [RequestedPull.PULL_POLICY_NEVER, 'never'],
+]);
+
 /** Throws `protocol-mismatch` or `request-invalid`. */
 export function checkRequest(message: PrepareRequestMessage): PrepareInput {
-  const client = message.client ?? {};
-  if (client.protocol !== thisSide.protocol) {
-    throw new StowageError(
-      'protocol-mismatch',
-      `stowage-enter and stowaged do not fit: ${quote(client.software || 'an unnamed client').slice(1, -1)} speaks ` +
-        `protocol ${client.protocol ?? 0}, ${thisSide.software} speaks ${thisSide.protocol}; install both from one release`,
-    );
-  }
+  checkClient(message.client);
+  if (!pullPolicies.has(message.pull)) throw invalidRequest('pull names no policy of this protocol');
+  if (message.prefetch && message.local) throw invalidRequest('prefetch is for images of registries only');
   if (message.unpackedDigests.length > mostDigests || !message.unpackedDigests.every(isDigest)) {
     throw invalidRequest('unpacked_digests holds something that is not a digest, or too many');
   }
@@ -56,11 +83,9 @@ export function checkRequest(message: PrepareRequestMessage): PrepareInput {
   }
   return {
     reference: message.reference,
-    job: {
-      jobId: message.job?.jobId ?? 0,
-      stepId: message.job?.stepId ?? 0,
-      nodeName: (message.job?.nodeName ?? '').slice(0, 255),
-    },
+    job: jobOf(message.job),
+    pull: pullPolicies.get(message.pull),
+    prefetch: message.prefetch,
     unpackedDigests: message.unpackedDigests,
     host: {
       home: message.homeDirectory,
@@ -69,6 +94,45 @@ export function checkRequest(message: PrepareRequestMessage): PrepareInput {
     },
     local: message.local ? checkLocal(message.local) : undefined,
   };
+}
+
+/** Throws `protocol-mismatch` or `request-invalid`. */
+export function checkReport(message: ReportUnpackedRequestMessage): UnpackedReport {
+  checkClient(message.client);
+  const { imageDigest } = message;
+  if (!isDigest(imageDigest)) throw invalidRequest('image_digest is not a digest');
+  return {
+    job: jobOf(message.job),
+    imageDigest,
+    unpackMs: wholeNumber('unpack_milliseconds', message.unpackMilliseconds),
+    treeBytes: wholeNumber('tree_bytes', message.treeBytes),
+    treeInodes: wholeNumber('tree_inodes', message.treeInodes),
+  };
+}
+
+function checkClient(version: PrepareRequestMessage['client']): void {
+  const client = version ?? {};
+  if (client.protocol === thisSide.protocol) return;
+  throw new StowageError(
+    'protocol-mismatch',
+    `stowage-enter and stowaged do not fit: ${quote(client.software || 'an unnamed client').slice(1, -1)} speaks ` +
+      `protocol ${client.protocol ?? 0}, ${thisSide.software} speaks ${thisSide.protocol}; install both from one release`,
+  );
+}
+
+function jobOf(job: PrepareRequestMessage['job']): Job {
+  return {
+    jobId: job?.jobId ?? 0,
+    stepId: job?.stepId ?? 0,
+    nodeName: (job?.nodeName ?? '').slice(0, 255),
+  };
+}
+
+/** What protobufjs makes of a uint64, which may be more than a number can hold. */
+function wholeNumber(field: string, value: number | { toNumber(): number }): number {
+  const number = typeof value === 'number' ? value : value.toNumber();
+  if (!Number.isSafeInteger(number) || number < 0) throw invalidRequest(`${field} is more than can be`);
+  return number;
 }
 
 const formats = new Map<number, LocalInput['format']>([

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+
+import { stowage } from '#proto';
+
+import type { StowageError } from '../../wrapper/error.js';
+import { checkReport, checkRequest } from '../../wrapper/rpc/request.js';
+import { client } from '../support/test-daemon.js';
+
+const { PrepareRequest, ReportUnpackedRequest, PullPolicy } = stowage.v1;
+const imageDigest = `sha256:${'a'.repeat(64)}`;
+
+const refused = (work: () => unknown, code: string, reason: RegExp): void =>
+  assert.throws(work, (error: StowageError) => {
+    assert.equal(error.code, code);
+    assert.match(error.message, reason);
+    return true;
+  });
+
+describe('checkRequest', () => {
+  it('takes the pull policy, and leaves it to the site if there is none', () => {
+    const pullOf = (pull: number) => checkRequest(new PrepareRequest({ client, pull })).pull;
+    assert.deepEqual(Object.values(PullPolicy).filter(Number.isInteger).map(Number).map(pullOf), [
+      undefined,
+      'missing',
+      'always',
+      'never',
+    ]);
+    refused(() => pullOf(4), 'request-invalid', /pull names no policy/);
+  });
+
+  it('refuses to prefetch what is in a file', () =>
+    refused(
+      () => checkRequest(new PrepareRequest({ client, prefetch: true, local: {} })),
+      'request-invalid',
+      /prefetch is for images of registries/,
+    ));
+});
+
+describe('checkReport', () => {
+  const report = { client, imageDigest, unpackMilliseconds: 1500, treeBytes: 2 ** 40, treeInodes: 7 };
+  // Through the wire, so that numbers are what protobufjs makes of them.
+  const check = (more: object) =>
+    checkReport(ReportUnpackedRequest.decode(ReportUnpackedRequest.encode({ ...report, ...more }).finish()));
+
+  it('takes a report', () => {
+    assert.deepEqual(check({ job: { jobId: 1, stepId: 2, nodeName: 'n' } }), {
+      job: { jobId: 1, stepId: 2, nodeName: 'n' },
+      imageDigest,
+      unpackMs: 1500,
+      treeBytes: 2 ** 40,
+      treeInodes: 7,
+    });
+  });
+
+  it('refuses another protocol, a digest that is none, and numbers beyond reason', () => {
+    refused(() => check({ client: { protocol: 1 } }), 'protocol-mismatch', /do not fit/);
+    refused(() => check({ imageDigest: 'sha256:../x' }), 'request-invalid', /image_digest is not a digest/);
+    const most = { low: -1, high: -1, unsigned: true };
+    refused(() => check({ treeBytes: most }), 'request-invalid', /tree_bytes is more than can be/);
+  });
+});
