@@ -16,6 +16,8 @@ export interface Image {
   digest: string;
   layers: Layer[];
   config: ImageConfig;
+  /** What was read on the way from the digest that a name stood for: indexes, manifest, configuration. */
+  documents?: { digest: string; size: number }[];
 }
 
 /** Fetches a verified document by its digest; a mediaType of "" means that nobody has said it yet. */
@@ -31,8 +33,14 @@ export async function readImage(
   node: NodePlatform,
   name: string,
 ): Promise<Image> {
+  const documents: { digest: string; size: number }[] = [];
+  const read: DocumentSource = async (wanted, descriptor) => {
+    const bytes = await source(wanted, descriptor);
+    documents.push({ digest: wanted, size: bytes.length });
+    return bytes;
+  };
   let digest = topDigest;
-  let document = parseManifest(await source(digest), topType, name);
+  let document = parseManifest(await read(digest), topType, name);
   for (let depth = 1; document.kind === 'index'; depth++) {
     if (depth > deepestIndex) {
       throw new StowageError(
@@ -42,15 +50,15 @@ export async function readImage(
     }
     const chosen = selectPlatform(document, node, name);
     digest = chosen.digest;
-    document = parseManifest(await source(digest, chosen), chosen.mediaType, name);
+    document = parseManifest(await read(digest, chosen), chosen.mediaType, name);
   }
   const manifest: Manifest = document;
-  const bytes = await source(manifest.config.digest, manifest.config);
+  const bytes = await read(manifest.config.digest, manifest.config);
   const config = parseConfig(bytes, manifest.layers.length, node, name);
   const layers = manifest.layers.map((layer, i) => ({
     ...layer,
     diffId: config.diffIds[i] as string,
     member: '',
   }));
-  return { digest, layers, config };
+  return { digest, layers, config, documents };
 }

@@ -109,3 +109,8 @@ function malformed({ canonical }: Reference, problem: string): StowageError {
     `image ${canonical} ${problem}; ask whoever built it to build it again`,
   );
 }
+
+/** What a delivery is recorded under, and access is granted by: "docker.io/library/ubuntu". */
+export function scopeOf({ registry, repository }: Reference): string {
+  return `${registry}/${repository}`;
+}
