@@ -25,6 +25,7 @@ export interface ContainerPlan {
   workingDirectory: string;
   budget: Config['budget'];
   mountSquashfs: boolean;
+  notice: string;
 }
 
 export interface PlannedLayer {
@@ -70,5 +71,6 @@ export function planContainer(
     workingDirectory: cleanInsideRoot(image.config.workingDirectory.replaceAll('\0', '')),
     budget: config.budget,
     mountSquashfs: config.image.squashfs === 'mount',
+    notice: '',
   };
 }

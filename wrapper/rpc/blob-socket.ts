@@ -90,7 +90,8 @@ async function serve(socket: Socket, ticketed: TicketedBlobs | undefined, store:
     addon.sendDescriptors(descriptorOf(socket), granted, fds);
     socket.end();
   } finally {
-    // The receiver has its own by now.
+    // The receiver has its own by now, which no eviction can take away.
+    ticketed.release();
     await Promise.all([...files.values()].map((file) => file.close()));
   }
 }

@@ -64,6 +64,7 @@ export class ImageService {
       callerUid: -1,
       signal,
       files: conversation,
+      askLogin: (...asked) => conversation.login(...asked),
       progress,
       onLayers: (layers) => void call.write({ layers }),
       stopwatch: new Stopwatch(),

@@ -4,16 +4,18 @@ import type { Descriptor } from '../image/manifest.js';
 import type { Reference } from '../image/reference.js';
 import { parseSource } from '../image/source.js';
 import { type ContainerPlan, planContainer, planLayers } from '../plan/plan.js';
+import { refuseDenied } from '../policy/allowed.js';
 import { admitCaller } from '../policy/caller.js';
 import { refuseTooLarge } from '../policy/size.js';
-import type { Waiting } from '../registry/client.js';
-import { beginDownload, fetchDocument, layerBlobs, resolveReference } from '../store/registry-image.js';
-import type { Asker, Resolution } from '../store/resolutions.js';
+import { beginDownload, fetchDocument, layerBlobs } from '../store/registry-image.js';
+import type { Resolution } from '../store/resolutions.js';
+import { chooseImage, notOnNode } from './choose-image.js';
+import type { Errand } from './errand.js';
+import { isHere, keepInMemory, readHere } from './image-here.js';
 import { prepareLocal } from './prepare-local.js';
+import { RegistryVisit } from './registry-visit.js';
 import { invalidRequest, type PrepareInput } from './request.js';
 import type { Request, Workshop } from './workshop.js';
-
-const mostImagesInMemory = 500;
 
 const faultsOfImage: ErrorCode[] = ['image-malformed', 'image-unsupported', 'platform-not-found'];
 
@@ -23,11 +25,15 @@ export async function prepare(
   input: PrepareInput,
   request: Request,
 ): Promise<ContainerPlan> {
-  admitCaller(workshop.config.mode, request.callerUid, workshop.ownUid);
-  const source = parseSource(input.reference);
+  const { config } = workshop;
+  admitCaller(config.mode, request.callerUid, workshop.ownUid);
+  const source = parseSource(input.reference, config.shortNames);
   request.notes.image = source.kind === 'registry' ? source.reference.canonical : input.reference;
-  if (input.local && source.kind === 'local') return prepareLocal(workshop, input, input.local, request);
+  if (input.local && source.kind === 'local') {
+    return prepareLocal(workshop, input, input.local, source, request);
+  }
   if (!input.local && source.kind === 'registry') {
+    refuseDenied(config.policy, source.reference.canonical);
     return prepareFromRegistry(workshop, input, source.reference, request);
   }
   throw invalidRequest('reference and local do not fit together');
@@ -39,93 +45,104 @@ async function prepareFromRegistry(
   reference: Reference,
   request: Request,
 ): Promise<ContainerPlan> {
-  const { config, tickets } = workshop;
-  const { callerUid, stopwatch, notes } = request;
+  const { config, resolutions } = workshop;
+  const { stopwatch, notes } = request;
+  const pull = input.pull ?? config.resolve.pull;
+  notes.pull = pull;
+  notes.prefetch = input.prefetch;
 
-  const asker = { uid: callerUid, jobId: input.job.jobId };
-  const resolution = await stopwatch.time('resolve', () => resolve(workshop, asker, reference, request));
-  const image = await stopwatch.time('read', () => read(workshop, asker, reference, resolution, request));
-  notes.digest = image.digest;
-  refuseTooLarge(image, reference.canonical, config.budget.maxBytes);
-
-  let ticket: Uint8Array = new Uint8Array();
-  if (!input.unpackedDigests.includes(image.digest)) {
-    notes.downloadedBytes = await stopwatch.time('download', () =>
-      download(workshop, reference, image, request),
-    );
-    ticket = tickets.issue(callerUid, { blobs: layerBlobs(image.layers, reference), growing: false });
+  const asker = { uid: request.callerUid, jobId: input.job.jobId };
+  const forbidden = pull === 'never' ? notOnNode(reference, 'part of it is gone from here') : undefined;
+  const visit = new RegistryVisit(workshop, reference, request, forbidden);
+  const errand = { input, request, asker, reference, pull, visit };
+  try {
+    const answer = await stopwatch.time('resolve', () => chooseImage(workshop, errand));
+    const image = await stopwatch.time('read', () => read(workshop, errand, answer));
+    notes.digest = image.digest;
+    refuseTooLarge(image, reference.canonical, config.budget.maxBytes);
+    const ticket = await stopwatch.time('download', () => bring(workshop, errand, image));
+    resolutions.used(asker, reference, answer, image);
+    const plan = planContainer(reference.canonical, image, input.host, ticket, config);
+    return { ...plan, notice: answer.notice };
+  } finally {
+    await visit.end();
   }
-  return planContainer(reference.canonical, image, input.host, ticket, config);
-}
-
-/** What the reference stands for, as this user's registry shows it to this user. */
-async function resolve(
-  workshop: Workshop,
-  asker: Asker,
-  reference: Reference,
-  request: Request,
-): Promise<Resolution> {
-  const { resolutions } = workshop;
-  const known = resolutions.find(asker, reference);
-  if (known) return known;
-  request.progress.resolving();
-  const resolution = await resolveReference(workshop, reference, waitingOf(request));
-  return resolutions.remember(asker, reference, resolution);
 }
 
 /** From the digest of a manifest or index to the image for this node. */
-async function read(
-  workshop: Workshop,
-  asker: Asker,
-  reference: Reference,
-  resolution: Resolution,
-  request: Request,
-): Promise<Image> {
-  const { images, node, resolutions } = workshop;
-  const known = images.get(resolution.digest);
-  if (known) return known;
-  const source = (digest: string, descriptor?: Descriptor): Promise<Uint8Array> =>
-    fetchDocument(workshop, reference, digest, descriptor, waitingOf(request));
+async function read(workshop: Workshop, errand: Errand, resolution: Resolution): Promise<Image> {
+  const { asker, reference, visit } = errand;
   const { digest, mediaType } = resolution;
-  const image = await readImage(digest, mediaType, source, node, reference.canonical).catch(
-    (error: unknown) => {
-      // Who pushes a better one and tries again must not be shown the bad one out of our memory.
-      if (error instanceof StowageError && faultsOfImage.includes(error.code))
-        resolutions.forget(asker, reference);
-      throw error;
-    },
-  );
-  if (images.size >= mostImagesInMemory) images.delete(images.keys().next().value as string);
-  images.set(resolution.digest, image);
-  return image;
-}
-
-/** Lets the caller begin to unpack while the layers come in. */
-async function download(
-  workshop: Workshop,
-  reference: Reference,
-  image: Image,
-  request: Request,
-): Promise<number> {
-  const { config, tickets } = workshop;
-  const { isGrowing, done } = await beginDownload(workshop, reference, image.layers, {
-    parallel: config.download.parallelLayers,
-    onProgress: (progress) => request.progress.downloading(progress),
-    signal: request.signal,
-  });
-  if (isGrowing) {
-    const blobs = layerBlobs(image.layers, reference);
-    request.onLayers({
-      imageDigest: image.digest,
-      layers: planLayers(image),
-      blobTicket: tickets.issue(request.callerUid, { blobs, growing: true }),
-      blobSocket: config.listen.blobSocket,
-      budget: config.budget,
+  try {
+    const here = await readHere(workshop, reference, resolution);
+    if (here) return here;
+    const image = await visit.ask((supply, waiting) => {
+      const source = (wanted: string, descriptor?: Descriptor): Promise<Uint8Array> =>
+        fetchDocument(supply, reference, wanted, descriptor, waiting);
+      return readImage(digest, mediaType, source, workshop.node, reference.canonical);
     });
+    keepInMemory(workshop.images, reference, digest, image);
+    return image;
+  } catch (error) {
+    // Who pushes a better one and tries again must not be shown the bad one out of our memory.
+    if (error instanceof StowageError && faultsOfImage.includes(error.code)) {
+      workshop.resolutions.forget(asker, reference);
+    }
+    throw error;
   }
-  return done;
 }
 
-function waitingOf({ signal, progress }: Request): Waiting {
-  return { signal, onWait: (sentence) => progress.waiting(sentence) };
+/**
+ * Makes the layers be here unless the caller has the tree. Returns a ticket for them, if one is due; until it is
+ * redeemed or too old they stay.
+ */
+async function bring(workshop: Workshop, errand: Errand, image: Image): Promise<Uint8Array> {
+  const { store, tickets } = workshop;
+  const { input, request, reference } = errand;
+  const noTicket = new Uint8Array();
+  if (input.unpackedDigests.includes(image.digest)) return noTicket;
+  const release = store.pin(digestsOf(image));
+  try {
+    if (!(await isHere(workshop, reference, image))) {
+      request.notes.downloadedBytes = await download(workshop, errand, image);
+    }
+  } catch (error) {
+    release();
+    throw error;
+  }
+  if (input.prefetch) {
+    release();
+    return noTicket;
+  }
+  const blobs = layerBlobs(image.layers, reference);
+  return tickets.issue(request.callerUid, { blobs, growing: false, release });
+}
+
+/** Lets the caller begin to unpack while the layers come in. Returns how many bytes had to come. */
+async function download(workshop: Workshop, errand: Errand, image: Image): Promise<number> {
+  const { config, store, tickets } = workshop;
+  const { input, request, reference, visit } = errand;
+  return visit.ask(async (supply, { signal }) => {
+    const { isGrowing, done } = await beginDownload(supply, reference, image.layers, {
+      parallel: config.download.parallelLayers,
+      onProgress: (progress) => request.progress.downloading(progress),
+      signal,
+    });
+    if (isGrowing && !input.prefetch) {
+      const blobs = layerBlobs(image.layers, reference);
+      const release = store.pin(digestsOf(image));
+      request.onLayers({
+        imageDigest: image.digest,
+        layers: planLayers(image),
+        blobTicket: tickets.issue(request.callerUid, { blobs, growing: true, release }),
+        blobSocket: config.listen.blobSocket,
+        budget: config.budget,
+      });
+    }
+    return done;
+  });
+}
+
+function digestsOf({ documents = [], layers }: Image): string[] {
+  return [...documents, ...layers].map(({ digest }) => digest);
 }

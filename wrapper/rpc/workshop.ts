@@ -1,14 +1,18 @@
-import type { Config } from '../config/config.js';
+import type { Config, PullPolicy } from '../config/config.js';
 import type { Image } from '../image/image.js';
 import type { LocalFiles } from '../image/local-files.js';
 import type { NodePlatform } from '../image/platform.js';
 import type { ContainerPlan, PlannedLayer } from '../plan/plan.js';
+import type { Admission } from '../policy/admission.js';
 import type { RegistryClient } from '../registry/client.js';
+import type { AskLogin } from '../registry/session.js';
+import type { Transfers } from '../registry/transfers.js';
 import type { BlobRequest, BlobStore } from '../store/blob-store.js';
+import type { Catalog } from '../store/catalog.js';
 import type { LayerProgress } from '../store/download-layers.js';
 import type { Resolutions } from '../store/resolutions.js';
 import type { Stopwatch } from '../telemetry/stopwatch.js';
-import type { Tickets } from './tickets.js';
+import type { Redeemable, Tickets } from './tickets.js';
 
 /** What the daemon works with; one of each for its whole life. */
 export interface Workshop {
@@ -16,15 +20,18 @@ export interface Workshop {
   ownUid: number;
   node: NodePlatform;
   registry: RegistryClient;
+  transfers: Transfers;
+  admission: Admission;
   store: BlobStore;
+  catalog: Catalog;
   resolutions: Resolutions;
   tickets: Tickets<TicketedBlobs>;
-  /** Images of registries read before, by the digest that a reference stood for. */
+  /** Images of registries read before, by repository and the digest that a reference stood for. */
   images: Map<string, Image>;
 }
 
 /** What a ticket opens. */
-export interface TicketedBlobs {
+export interface TicketedBlobs extends Redeemable {
   /** In the order in which the descriptors are handed out. */
   blobs: readonly BlobRequest[];
   /** Whether they may still be on their way into the store. */
@@ -45,6 +52,8 @@ export interface Request {
   signal: AbortSignal;
   /** The small files of a local image, read by the client. */
   files: LocalFiles;
+  /** What the caller has to log in with. */
+  askLogin: AskLogin;
   progress: {
     resolving(): void;
     waiting(sentence: string): void;
@@ -53,5 +62,13 @@ export interface Request {
   /** Called at most once, when unpacking may begin before everything is here. */
   onLayers: (layers: LayersEvent) => void;
   stopwatch: Stopwatch;
-  notes: { image?: string; digest?: string; downloadedBytes?: number };
+  notes: {
+    image?: string;
+    digest?: string;
+    downloadedBytes?: number;
+    pull?: PullPolicy;
+    prefetch?: boolean;
+    /** For a turn to ask registries; undefined if there was no need to. */
+    waitedMs?: number;
+  };
 }

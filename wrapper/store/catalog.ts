@@ -84,16 +84,20 @@ export class Catalog {
     return this.#images.get(uid)?.get(canonical);
   }
 
-  /** The registry said now, in a session of this user, what the reference stands for. */
-  resolved(uid: number, reference: Reference, { digest, mediaType }: Resolution): void {
+  /** The registry said, in a session of this user, what the reference stands for. */
+  resolved(
+    uid: number,
+    reference: Reference,
+    { digest, mediaType }: Resolution,
+    resolvedAtMs = this.now(),
+  ): void {
     const { canonical } = reference;
     const before = this.find(uid, canonical);
     const read = before?.digest === digest ? before : { imageDigest: '', blobs: [], layerBytes: 0 };
-    const nowMs = this.now();
     const { imageDigest, blobs, layerBytes } = read;
     this.#put({
       ...{ uid, canonical, scope: scopeOf(reference), digest, mediaType: mediaType ?? before?.mediaType },
-      ...{ imageDigest, blobs, layerBytes, resolvedAtMs: nowMs, usedAtMs: toMinute(nowMs) },
+      ...{ imageDigest, blobs, layerBytes, resolvedAtMs, usedAtMs: toMinute(this.now()) },
     });
     this.#writeAfter(uid, writeAfterMs);
   }
