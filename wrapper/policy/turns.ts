@@ -13,6 +13,10 @@ export class Turns {
     private mostPerUser: number,
   ) {}
 
+  get takenCount(): number {
+    return this.#takenCount;
+  }
+
   get waitingCount(): number {
     let count = 0;
     for (const own of this.#waiting.values()) count += own.size;
@@ -38,6 +42,31 @@ export class Turns {
       own.add(granted);
       this.#serve();
     });
+    return this.#givingBack(uid);
+  }
+
+  /** A turn that can be had at once, or undefined: never before somebody who waits. */
+  takeIfFree(uid: number): (() => void) | undefined {
+    if (this.#waiting.has(uid) || !this.#mayTake(uid) || this.isWantedBesides(uid)) return undefined;
+    this.#count(uid, 1);
+    return this.#givingBack(uid);
+  }
+
+  /** Whether another user waits who would get the turn that this one gives back. */
+  isWantedBesides(uid: number): boolean {
+    for (const other of this.#waiting.keys()) {
+      if (other !== uid && (this.#taken.get(other) ?? 0) < this.mostPerUser) return true;
+    }
+    return false;
+  }
+
+  /** Takes effect for those who come to their turn from now on. */
+  update(most: number, mostPerUser: number): void {
+    [this.most, this.mostPerUser] = [most, mostPerUser];
+    this.#serve();
+  }
+
+  #givingBack(uid: number): () => void {
     let isBack = false;
     return () => {
       if (isBack) return;
@@ -47,16 +76,13 @@ export class Turns {
     };
   }
 
-  /** Takes effect for those who come to their turn from now on. */
-  update(most: number, mostPerUser: number): void {
-    [this.most, this.mostPerUser] = [most, mostPerUser];
-    this.#serve();
+  #mayTake(uid: number): boolean {
+    return this.#takenCount < this.most && (this.#taken.get(uid) ?? 0) < this.mostPerUser;
   }
 
   #serve(): void {
     for (const [uid, own] of [...this.#waiting]) {
-      if (this.#takenCount >= this.most) return;
-      if ((this.#taken.get(uid) ?? 0) >= this.mostPerUser) continue;
+      if (!this.#mayTake(uid)) continue;
       const [granted] = own;
       if (!granted) continue;
       own.delete(granted);
