@@ -1,7 +1,9 @@
 import type { Config } from './config/config.js';
 import { StowageError } from './error.js';
 import { thisNode } from './image/platform.js';
+import { Admission } from './policy/admission.js';
 import { RegistryClient } from './registry/client.js';
+import { Transfers } from './registry/transfers.js';
 import { ApiSocket } from './rpc/api-socket.js';
 import { BlobSocket } from './rpc/blob-socket.js';
 import { HealthService } from './rpc/health-service.js';
@@ -9,6 +11,7 @@ import { ImageService } from './rpc/image-service.js';
 import { Tickets } from './rpc/tickets.js';
 import type { TicketedBlobs, Workshop } from './rpc/workshop.js';
 import { BlobStore } from './store/blob-store.js';
+import { Catalog } from './store/catalog.js';
 import { Resolutions } from './store/resolutions.js';
 import type { Log } from './telemetry/log.js';
 
@@ -29,6 +32,7 @@ export class Daemon {
   /** Throws `start-refused` if the store or a socket cannot be had. */
   static async start(config: Config, log: Log): Promise<Daemon> {
     const store = await BlobStore.open(config.store.directory);
+    const catalog = await Catalog.open(config.store.directory, log);
     const tickets = new Tickets<TicketedBlobs>();
     const registry = new RegistryClient({ limits: config.download, registries: config.registries });
     const workshop: Workshop = {
@@ -36,8 +40,11 @@ export class Daemon {
       ownUid: process.getuid?.() ?? -1,
       node: thisNode(),
       registry,
+      transfers: new Transfers(config.download, (name) => config.registries[name]?.maxBytesPerSecond ?? 0),
+      admission: new Admission(config.limits),
       store,
-      resolutions: new Resolutions(config.resolve.ttlMs),
+      catalog,
+      resolutions: new Resolutions(catalog),
       tickets,
       images: new Map(),
     };
@@ -72,6 +79,7 @@ export class Daemon {
     await this.api.close(closeMs);
     this.blobs.close();
     this.workshop.registry.close();
+    await this.workshop.catalog.close();
     await this.workshop.store.close();
   }
 }

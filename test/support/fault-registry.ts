@@ -46,6 +46,8 @@ export class FaultRegistry {
   #faults: { path: RegExp; fault: Fault; times: number }[] = [];
   #token: { value: string; answer: TokenAnswer; realm: string } | undefined;
   #basic: string | undefined;
+  /** Logins that open single repositories. */
+  readonly #private = new Map<string, string>();
 
   private constructor(
     private readonly server: Server,
@@ -91,7 +93,12 @@ export class FaultRegistry {
 
   /** From now on only this login opens anything; where a token is required too, either does. */
   requireBasic(username: string, password: string): void {
-    this.#basic = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+    this.#basic = basic(username, password);
+  }
+
+  /** From now on only this login opens what is in that repository. */
+  makePrivate(repository: string, username: string, password: string): void {
+    this.#private.set(repository, basic(username, password));
   }
 
   /** How many requests matched; HEAD and GET alike. */
@@ -154,6 +161,11 @@ export class FaultRegistry {
       response.writeHead(401, { 'www-authenticate': challenges }).end();
       return;
     }
+    const repository = /^\/v2\/(.*)\/(?:blobs|manifests)\//.exec(url)?.[1] ?? '';
+    if ((this.#private.get(repository) ?? request.headers.authorization) !== request.headers.authorization) {
+      response.writeHead(401, { 'www-authenticate': 'Basic realm="a repository"' }).end();
+      return;
+    }
     const content = this.#content.get(url.replace('/v2/', ''));
     if (!content) {
       response.writeHead(404, { 'content-type': 'application/json' }).end('{"errors":[]}');
@@ -178,6 +190,10 @@ export class FaultRegistry {
     if (entry) entry.times--;
     return entry?.fault;
   }
+}
+
+function basic(username: string, password: string): string {
+  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 }
 
 async function textOf(request: IncomingMessage): Promise<string> {

@@ -19,6 +19,8 @@ export const client = { protocol, software: 'test' };
 
 export type Request = Partial<stowage.v1.PrepareRequest.$Properties>;
 export type Call = ClientDuplexStream<Request, PrepareResponseMessage>;
+/** By registry. */
+export type Logins = Record<string, { username: string; password: string }>;
 
 /** A stowaged in the test's own process, a registry for it, and a client. */
 export class TestDaemon {
@@ -78,29 +80,32 @@ export class TestDaemon {
   }
 
   /** A call on which nothing was said yet. */
-  open(): Call {
+  open(grpc = this.grpc): Call {
     const { path, requestSerialize, responseDeserialize } = imageService.prepare;
-    return this.grpc.makeBidiStreamRequest(
+    return grpc.makeBidiStreamRequest(
       path,
       requestSerialize as (request: Request) => Buffer,
       responseDeserialize as (bytes: Buffer) => PrepareResponseMessage,
     );
   }
 
-  /** A call with one request, after which nothing more will be said. */
-  call(request: Request = {}): Call {
-    const call = this.open();
+  /** A call with one request; whoever makes it has these logins. */
+  call(request: Request = {}, logins: Logins = {}, grpc = this.grpc): Call {
+    const call = this.open(grpc);
     call.write({ client, reference: `${this.registry.host}/team/app:1`, ...request });
-    call.end();
+    call.on('data', ({ loginWanted, plan }: PrepareResponseMessage) => {
+      if (loginWanted) call.write({ login: loginFrom(logins, loginWanted.registry ?? '') });
+      if (plan) call.end();
+    });
     return call;
   }
 
-  async prepare(request?: Request): Promise<PrepareResponseMessage[]> {
-    return eventsOf(this.call(request));
+  async prepare(request?: Request, logins?: Logins, grpc?: Client): Promise<PrepareResponseMessage[]> {
+    return eventsOf(this.call(request, logins, grpc));
   }
 
-  async plan(request?: Request) {
-    return (await this.prepare(request)).at(-1)?.plan ?? assert.fail('no plan');
+  async plan(request?: Request, logins?: Logins, grpc?: Client) {
+    return (await this.prepare(request, logins, grpc)).at(-1)?.plan ?? assert.fail('no plan');
   }
 
   /** What the blob socket answers: 0 for descriptors, 1 for a refusal, undefined for nothing. */
@@ -115,6 +120,12 @@ export class TestDaemon {
       socket.once('error', () => resolve(undefined));
     });
   }
+}
+
+function loginFrom(logins: Logins, registry: string): stowage.v1.Login.$Properties {
+  const login = logins[registry];
+  if (!login) return { registry };
+  return { registry, username: login.username, password: Buffer.from(login.password), source: 'auth.json' };
 }
 
 export async function eventsOf(call: Call): Promise<PrepareResponseMessage[]> {

@@ -40,7 +40,7 @@ describe('Admission', () => {
     });
     await settled();
     assert.match(order[1] ?? '', /waiting for a turn: you have one request under way/);
-    assert.match(order[3] ?? '', /other users have one request under way/);
+    assert.match(order[3] ?? '', /this node is working on one request/);
     for (const _ of waiting) {
       leave();
       await settled();

@@ -35,7 +35,7 @@ describe('Conversation', () => {
 
   it('asks for no more than sixteen documents', async () => {
     const answering = talk(1000, (conversation, question) => {
-      const name = 'documentWanted' in question ? question.documentWanted?.name : '';
+      const name = 'documentWanted' in question ? question.documentWanted.name : '';
       conversation.receive(new PrepareRequest({ document: { name: name ?? '', content: Buffer.from('x') } }));
     });
     for (let i = 0; i < 16; i++) assert.equal((await answering.read(String(i), 1)).length, 1);

@@ -77,7 +77,7 @@ describe('stowaged, while layers are downloaded', () => {
     assert.ok(!(await daemon.prepare()).some((event) => event.layers));
     await daemon.stopDaemon();
     daemon.registry.addImage('team/app', '1', { layers: [Buffer.from('new')] });
-    await daemon.startDaemon();
+    await daemon.startDaemon('[resolve]\nttl_seconds = 0');
     const digest = daemon.registry.addImage('team/app', '1', { layers: [Buffer.from('new')] });
     assert.notEqual(digest, imageDigest);
     assert.ok(!(await daemon.prepare({ unpackedDigests: [digest] })).some((event) => event.layers));

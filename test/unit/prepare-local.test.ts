@@ -252,6 +252,7 @@ describe('stowaged, for an image in a file', () => {
       failure(status.INVALID_ARGUMENT, 'request-invalid', /before it had sent its request/),
     );
     call = daemon.call(archive);
+    call.end();
     await assert.rejects(
       eventsOf(call),
       failure(status.INVALID_ARGUMENT, 'request-invalid', /had sent "manifest\.json"/),

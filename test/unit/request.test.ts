@@ -18,14 +18,18 @@ const refused = (work: () => unknown, code: string, reason: RegExp): void =>
 
 describe('checkRequest', () => {
   it('takes the pull policy, and leaves it to the site if there is none', () => {
-    const pullOf = (pull: number) => checkRequest(new PrepareRequest({ client, pull })).pull;
-    assert.deepEqual(Object.values(PullPolicy).filter(Number.isInteger).map(Number).map(pullOf), [
-      undefined,
-      'missing',
-      'always',
-      'never',
-    ]);
-    refused(() => pullOf(4), 'request-invalid', /pull names no policy/);
+    const pullOf = (pull: stowage.v1.PullPolicy) => checkRequest(new PrepareRequest({ client, pull })).pull;
+    assert.deepEqual(
+      Object.values(PullPolicy)
+        .filter((value) => typeof value === 'number')
+        .map(pullOf),
+      [undefined, 'missing', 'always', 'never'],
+    );
+    refused(
+      () => checkRequest(Object.assign(new PrepareRequest({ client }), { pull: 4 })),
+      'request-invalid',
+      /pull names no policy/,
+    );
   });
 
   it('refuses to prefetch what is in a file', () =>

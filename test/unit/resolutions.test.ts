@@ -21,7 +21,7 @@ describe('Resolutions', () => {
     new Resolutions(
       {
         find: (uid, canonical) => known.get(`${uid} ${canonical}`),
-        resolved: (uid: number, { canonical }: Reference, resolution: Resolution, resolvedAtMs = now) =>
+        resolved: (uid: number, { canonical }: Reference, resolution: Resolution, resolvedAtMs: number) =>
           void known.set(`${uid} ${canonical}`, { ...resolution, resolvedAtMs } as KnownImage),
         used: () => undefined,
       },

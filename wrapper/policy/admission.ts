@@ -43,9 +43,11 @@ export class Admission {
   #reasonToWait(uid: number): string | undefined {
     const { requests, requestsPerUser } = this.limits;
     const own = this.#running.get(uid) ?? 0;
-    if (own >= requestsPerUser) return `you have ${requestsOf(own)} under way on this node`;
-    if (this.#runningCount < requests) return undefined;
-    return `other users have ${requestsOf(this.#runningCount - own)} under way on this node`;
+    const isFull = this.#runningCount >= requests;
+    if (own >= requestsPerUser || (isFull && own === this.#runningCount)) {
+      return `you have ${requestsOf(own)} under way on this node`;
+    }
+    return isFull ? `this node is working on ${requestsOf(this.#runningCount)}` : undefined;
   }
 
   #count(uid: number, change: number): void {
