@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 
 import type { Image } from '../../wrapper/image/image.js';
-import { parseReference, type Reference } from '../../wrapper/image/reference.js';
-import type { KnownImage } from '../../wrapper/store/catalog.js';
-import { type Answer, Resolutions, type Resolution } from '../../wrapper/store/resolutions.js';
+import { parseReference } from '../../wrapper/image/reference.js';
+import { type Answer, Resolutions } from '../../wrapper/store/resolutions.js';
 
 const tag = parseReference('ubuntu:24.04');
 const pinned = parseReference(`ubuntu@sha256:${'a'.repeat(64)}`);
@@ -15,14 +14,14 @@ describe('Resolutions', () => {
   const user = { uid: 1000, jobId: 0 };
   const job = (jobId: number) => ({ uid: 1000, jobId });
   let now = 0;
-  let known: Map<string, KnownImage>;
+  let known: Map<string, Answer>;
   let resolutions: Resolutions;
   const open = () =>
     new Resolutions(
       {
         find: (uid, canonical) => known.get(`${uid} ${canonical}`),
-        resolved: (uid: number, { canonical }: Reference, resolution: Resolution, resolvedAtMs: number) =>
-          void known.set(`${uid} ${canonical}`, { ...resolution, resolvedAtMs } as KnownImage),
+        resolved: (uid, { canonical }, resolution, resolvedAtMs) =>
+          void known.set(`${uid} ${canonical}`, { ...resolution, resolvedAtMs }),
         used: () => undefined,
       },
       () => now,

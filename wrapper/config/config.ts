@@ -64,7 +64,7 @@ export type DownloadConfig = HttpLimits &
   };
 
 export interface LimitsConfig {
-  /** Prepare calls that are worked on at once; others wait. */
+  /** Prepare calls that deal with registries at once; others wait. */
   requests: number;
   requestsPerUser: number;
 }

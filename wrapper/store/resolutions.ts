@@ -1,6 +1,5 @@
 import type { Image } from '../image/image.js';
 import type { Reference } from '../image/reference.js';
-import type { Catalog } from './catalog.js';
 
 export interface Resolution {
   /** Of the manifest or index that the registry sent. */
@@ -29,6 +28,13 @@ export interface Asker {
   jobId: number;
 }
 
+/** Where answers outlive the daemon; the catalog's methods say more. */
+export interface LastingAnswers {
+  find(uid: number, canonical: string): Answer | undefined;
+  resolved(uid: number, reference: Reference, resolution: Resolution, resolvedAtMs: number): void;
+  used(uid: number, reference: Reference, image: Image): void;
+}
+
 const mostEntries = 20_000;
 
 /**
@@ -41,7 +47,7 @@ export class Resolutions {
   readonly #byJob = new Map<string, JobAnswer>();
 
   constructor(
-    private readonly catalog: Pick<Catalog, 'find' | 'resolved' | 'used'>,
+    private readonly catalog: LastingAnswers,
     private readonly now: () => number = Date.now,
   ) {}
 
