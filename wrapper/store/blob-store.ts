@@ -13,8 +13,8 @@ import { SharedWork } from './shared-work.js';
 export interface BlobRequest {
   digest: string;
   size: number;
-  /** The repository that they come from: "localhost:5000/team/app". */
-  scope: string;
+  /** Where the bytes come from, such as "localhost:5000": only callers of one origin share a download. */
+  origin: string;
 }
 
 /** What a download reports: bytes so far, or a sentence on why nothing moves. */
@@ -31,8 +31,6 @@ export class BlobStore {
   // Both by keyOf.
   readonly #downloads = new SharedWork<DownloadEvent>();
   readonly #drafts = new Drafts();
-  readonly #delivered = new Set<string>();
-  pinned = 0;
 
   private constructor(
     readonly directory: string,
@@ -65,19 +63,6 @@ export class BlobStore {
     await this.lock.close();
   }
 
-  async isReadable(digest: string, scope: string): Promise<boolean> {
-    return this.#delivered.has(`${scope} ${digest}`) && (await this.sizeOf(digest)) !== undefined;
-  }
-
-  pin(_digests: readonly string[]): () => void {
-    this.pinned++;
-    let isReleased = false;
-    return () => {
-      if (!isReleased) this.pinned--;
-      isReleased = true;
-    };
-  }
-
   /** The size of a blob that is here, otherwise undefined. */
   async sizeOf(digest: string): Promise<number | undefined> {
     try {
@@ -98,8 +83,7 @@ export class BlobStore {
   }
 
   /** A blob that is here, in memory; undefined if it is not here or is longer than `limitBytes`. */
-  async read(digest: string, scope: string, limitBytes: number): Promise<Buffer | undefined> {
-    if (!(await this.isReadable(digest, scope))) return undefined;
+  async read(digest: string, limitBytes: number): Promise<Buffer | undefined> {
     if (((await this.sizeOf(digest)) ?? Infinity) > limitBytes) return undefined;
     const file = await this.open(digest);
     try {
@@ -110,8 +94,7 @@ export class BlobStore {
   }
 
   /** Stores bytes that are in memory already. */
-  async put(digest: string, scope: string, bytes: Uint8Array): Promise<void> {
-    this.#delivered.add(`${scope} ${digest}`);
+  async put(digest: string, bytes: Uint8Array): Promise<void> {
     if ((await this.sizeOf(digest)) !== undefined) return;
     await this.#guard(async () => {
       const path = this.#path(digest);
@@ -132,9 +115,7 @@ export class BlobStore {
   async expect(requests: readonly BlobRequest[]): Promise<(() => Promise<void>) | undefined> {
     const missing = new Map<string, BlobRequest>();
     for (const request of requests) {
-      const present = (await this.isReadable(request.digest, request.scope))
-        ? await this.sizeOf(request.digest)
-        : undefined;
+      const present = await this.sizeOf(request.digest);
       if (present === undefined) missing.set(keyOf(request), request);
       else if (present !== request.size) return undefined;
     }
@@ -174,7 +155,7 @@ export class BlobStore {
   ): Promise<number> {
     const { digest, size } = request;
     const key = keyOf(request);
-    const present = (await this.isReadable(digest, request.scope)) ? await this.sizeOf(digest) : undefined;
+    const present = await this.sizeOf(digest);
     if (present !== undefined && present !== size) {
       throw new StowageError(
         'content-mismatch',
@@ -198,7 +179,6 @@ export class BlobStore {
         }),
       caller,
     );
-    this.#delivered.add(`${request.scope} ${digest}`);
     return present === undefined ? size : 0;
   }
 
@@ -228,8 +208,8 @@ export class BlobStore {
 }
 
 /** By origin too, so that nobody can make others wait for a slow registry of their own choice. */
-function keyOf({ scope, digest, size }: BlobRequest): string {
-  return `${scope} ${digest} ${size}`;
+function keyOf({ origin, digest, size }: BlobRequest): string {
+  return `${origin} ${digest} ${size}`;
 }
 
 /** Makes the directory of one algorithm, proves that it can hold blobs and, if alone, removes what is none. */

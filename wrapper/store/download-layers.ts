@@ -15,7 +15,7 @@ export interface LayerProgress {
 export interface DownloadOptions {
   /** How many layers at once. Sensible: 1-8. */
   parallel: number;
-  scope: string;
+  origin: string;
   fetch: (layer: Descriptor) => Fetch;
   onProgress: (progress: LayerProgress) => void;
   signal: AbortSignal;
@@ -55,7 +55,7 @@ export async function downloadLayers(
   const worker = async (): Promise<void> => {
     for (const layer of queue) {
       signal.throwIfAborted();
-      const fetchedBytes = await store.ensure({ ...layer, scope: options.scope }, options.fetch(layer), {
+      const fetchedBytes = await store.ensure({ ...layer, origin: options.origin }, options.fetch(layer), {
         signal,
         onEvent: (event) =>
           'doneBytes' in event

@@ -3,46 +3,40 @@ import { largestDocumentBytes } from '../image/json-document.js';
 import type { Descriptor } from '../image/manifest.js';
 import { indexTypes, manifestTypes } from '../image/media-types.js';
 import type { Reference } from '../image/reference.js';
-import type { Waiting } from '../registry/client.js';
-import type { RegistrySession } from '../registry/session.js';
-import type { Transfers } from '../registry/transfers.js';
+import type { RegistryClient, Waiting } from '../registry/client.js';
 import type { BlobRequest, BlobStore, Fetch } from './blob-store.js';
 import { downloadLayers, type LayerProgress } from './download-layers.js';
 import type { Resolution } from './resolutions.js';
 
 /** A registry, and where what it sends is kept. */
 export interface Supply {
-  session: RegistrySession;
-  transfers: Transfers;
+  registry: RegistryClient;
   store: BlobStore;
-  uid: number;
 }
 
 /** What the registry says now that the reference stands for; the manifest or index is in the store then. */
 export async function resolveReference(
-  { session: registry, store }: Supply,
+  { registry, store }: Supply,
   reference: Reference,
   waiting: Waiting,
 ): Promise<Resolution> {
   // A manifest that is here already needs no more than the word of the registry that it is the one.
   const digest = await registry.headManifest(reference, waiting);
-  if (digest !== undefined && (await store.isReadable(digest, scopeOf(reference))))
+  if (digest !== undefined && (await store.sizeOf(digest)) !== undefined)
     return { digest, mediaType: undefined };
   const manifest = await registry.manifest(reference, waiting);
-  await store.put(manifest.digest, scopeOf(reference), manifest.bytes);
+  await store.put(manifest.digest, manifest.bytes);
   return { digest: manifest.digest, mediaType: manifest.contentType };
 }
 
 /** A manifest, index or configuration: from the store, or from the registry by way of the store. */
 export async function fetchDocument(
-  supply: Supply,
+  { registry, store }: Supply,
   reference: Reference,
   digest: string,
   descriptor: Descriptor | undefined,
   waiting: Waiting,
 ): Promise<Uint8Array> {
-  const { session, store } = supply;
-  const scope = scopeOf(reference);
   const size = descriptor?.size ?? 0;
   if (size > largestDocumentBytes) {
     throw malformed(
@@ -55,15 +49,16 @@ export async function fetchDocument(
     !indexTypes.includes(descriptor.mediaType) &&
     !manifestTypes.includes(descriptor.mediaType)
   ) {
-    await store.ensure({ digest, size, scope }, layerFetch(supply, reference, descriptor), {
+    const { registry: origin } = reference;
+    await store.ensure({ digest, size, origin }, layerFetch(registry, reference, descriptor), {
       signal: waiting.signal,
       onEvent: (event) => 'waiting' in event && waiting.onWait(event.waiting),
     });
-  } else if (!(await store.isReadable(digest, scope))) {
-    const { bytes } = await session.manifest(reference, waiting, digest);
-    await store.put(digest, scope, bytes);
+  } else if ((await store.sizeOf(digest)) === undefined) {
+    const { bytes } = await registry.manifest(reference, waiting, digest);
+    await store.put(digest, bytes);
   }
-  const bytes = await store.read(digest, scope, largestDocumentBytes);
+  const bytes = await store.read(digest, largestDocumentBytes);
   if (!bytes || (descriptor && bytes.length !== size)) {
     throw malformed(reference, `refers to ${digest} with a size that is not its own`);
   }
@@ -71,9 +66,8 @@ export async function fetchDocument(
 }
 
 /** What the store knows the layers of an image by. */
-export function layerBlobs(layers: readonly Descriptor[], reference: Reference): BlobRequest[] {
-  const scope = scopeOf(reference);
-  return layers.map(({ digest, size }) => ({ digest, size, scope }));
+export function layerBlobs(layers: readonly Descriptor[], { registry: origin }: Reference): BlobRequest[] {
+  return layers.map(({ digest, size }) => ({ digest, size, origin }));
 }
 
 /** Layers on their way into the store. */
@@ -86,17 +80,16 @@ export interface LayerDownload {
 
 /** Begins to download the layers that are not in the store; how many at once see DownloadOptions. */
 export async function beginDownload(
-  supply: Supply,
+  { registry, store }: Supply,
   reference: Reference,
   layers: readonly Descriptor[],
   options: { parallel: number; onProgress: (progress: LayerProgress) => void; signal: AbortSignal },
 ): Promise<LayerDownload> {
-  const { store } = supply;
   const forget = await store.expect(layerBlobs(layers, reference));
   const done = downloadLayers(store, layers, {
     ...options,
-    scope: scopeOf(reference),
-    fetch: (layer) => layerFetch(supply, reference, layer),
+    origin: reference.registry,
+    fetch: (layer) => layerFetch(registry, reference, layer),
   }).finally(() => forget?.());
   // Whoever asked for it may have failed before, and so not wait for it.
   done.catch(() => undefined);
@@ -104,12 +97,8 @@ export async function beginDownload(
 }
 
 /** Bound to the download, not to the request: whoever asked first may leave while others still wait. */
-function layerFetch(
-  { session, transfers, uid }: Supply,
-  reference: Reference,
-  descriptor: Descriptor,
-): Fetch {
-  return (signal, onWait) => transfers.bytes(session, uid, reference, descriptor, { signal, onWait });
+function layerFetch(registry: RegistryClient, reference: Reference, descriptor: Descriptor): Fetch {
+  return (signal, onWait) => registry.blob(reference, descriptor, { signal, onWait });
 }
 
 function malformed({ canonical }: Reference, problem: string): StowageError {
@@ -117,9 +106,4 @@ function malformed({ canonical }: Reference, problem: string): StowageError {
     'image-malformed',
     `image ${canonical} ${problem}; ask whoever built it to build it again`,
   );
-}
-
-/** What a delivery is recorded under, and access is granted by: "docker.io/library/ubuntu". */
-export function scopeOf({ registry, repository }: Reference): string {
-  return `${registry}/${repository}`;
 }
