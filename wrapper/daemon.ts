@@ -31,7 +31,7 @@ export class Daemon {
 
   /** Throws `start-refused` if the store or a socket cannot be had. */
   static async start(config: Config, log: Log): Promise<Daemon> {
-    const store = await BlobStore.open(config.store.directory);
+    const store = await BlobStore.open(config.store, 'alone', log);
     const catalog = await Catalog.open(config.store.directory, log);
     const tickets = new Tickets<TicketedBlobs>();
     const registry = new RegistryClient({ limits: config.download, registries: config.registries });

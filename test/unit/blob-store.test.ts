@@ -5,33 +5,32 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { StowageError } from '../../wrapper/error.js';
-import { BlobStore, type DownloadEvent, type Fetch } from '../../wrapper/store/blob-store.js';
+import { type BlobSource, BlobStore, type DownloadEvent } from '../../wrapper/store/blob-store.js';
 import { downloadLayers, type LayerProgress } from '../../wrapper/store/download-layers.js';
 import { storeError } from '../../wrapper/store/error.js';
 import { sha256 } from '../support/fault-registry.js';
+import { blobOf, caller, from, never, storeConfig } from '../support/test-store.js';
 
 const bytes = Buffer.from('the bytes of a layer');
-const blob = { digest: sha256(bytes), size: bytes.length, origin: 'here' };
+const scope = 'here/team/app';
+const blob = blobOf(bytes, scope);
+type Bytes = BlobSource['bytes'];
 
 describe('BlobStore', () => {
   let directory: string;
   let store: BlobStore;
-  const caller = (signal = new AbortController().signal, events: DownloadEvent[] = []) => ({
-    signal,
-    onEvent: (event: DownloadEvent) => void events.push(event),
-  });
-  const sends = (content: Uint8Array): Fetch =>
-    async function* () {
+  const sends = (content: Uint8Array): BlobSource =>
+    from(async function* () {
       yield content;
-    };
+    });
   const files = async (): Promise<string[]> =>
     (await readdir(directory, { recursive: true, withFileTypes: true }))
-      .filter((entry) => entry.isFile() && entry.name !== 'lock')
+      .filter((entry) => entry.isFile() && entry.parentPath.includes('/blobs'))
       .map(({ name }) => name);
 
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'stowage-store-'));
-    store = await BlobStore.open(directory);
+    store = await BlobStore.open(storeConfig(directory));
   });
   afterEach(async () => {
     await store.close();
@@ -40,14 +39,13 @@ describe('BlobStore', () => {
 
   it('keeps a blob and does not fetch it again', async () => {
     assert.equal(await store.ensure(blob, sends(bytes), caller()), bytes.length);
-    const never: Fetch = () => assert.fail('fetched again');
     assert.equal(await store.ensure(blob, never, caller()), 0);
-    assert.ok((await store.read(blob.digest, 1000))?.equals(bytes));
+    assert.ok((await store.read(blob.digest, scope, 1000))?.equals(bytes));
   });
 
   it('does not read more into memory than it is told to', async () => {
-    await store.put(blob.digest, bytes);
-    assert.equal(await store.read(blob.digest, bytes.length - 1), undefined);
+    await store.put(blob.digest, scope, bytes);
+    assert.equal(await store.read(blob.digest, scope, bytes.length - 1), undefined);
   });
 
   it('keeps sha512 apart from sha256', async () => {
@@ -78,27 +76,27 @@ describe('BlobStore', () => {
   }
 
   it('refuses a size that a blob in the store contradicts', async () => {
-    await store.put(blob.digest, bytes);
+    await store.put(blob.digest, scope, bytes);
     await assert.rejects(store.ensure({ ...blob, size: 7 }, sends(bytes), caller()), /promises 7 bytes/);
   });
 
   it('downloads once however many ask, and tells all of them how far it is', async () => {
     let downloads = 0;
-    const fetch: Fetch = async function* () {
+    const fetch: Bytes = async function* () {
       downloads++;
       yield bytes.subarray(0, 5);
       await sleep(20);
       yield bytes.subarray(5);
     };
     const seen: DownloadEvent[][] = Array.from({ length: 20 }, () => []);
-    await Promise.all(seen.map((events) => store.ensure(blob, fetch, caller(undefined, events))));
+    await Promise.all(seen.map((events) => store.ensure(blob, from(fetch), caller(undefined, events))));
     assert.equal(downloads, 1);
     for (const events of seen) assert.deepEqual(events.at(-1), { doneBytes: bytes.length });
   });
 
   it('does not make one registry wait for another', async () => {
     const slow = new AbortController();
-    const stuck = store.ensure({ ...blob, origin: 'slow' }, hangs(), caller(slow.signal));
+    const stuck = store.ensure({ ...blob, scope: 'slow/team/app' }, hangs(), caller(slow.signal));
     await store.ensure(blob, sends(bytes), caller());
     slow.abort(new Error('done'));
     await assert.rejects(stuck, /done/);
@@ -106,12 +104,12 @@ describe('BlobStore', () => {
 
   it('goes on when one of two callers leaves', async () => {
     const leaving = new AbortController();
-    const fetch: Fetch = async function* (signal) {
+    const fetch: Bytes = async function* (signal) {
       await sleep(30, undefined, { signal });
       yield bytes;
     };
-    const first = store.ensure(blob, fetch, caller(leaving.signal));
-    const second = store.ensure(blob, fetch, caller());
+    const first = store.ensure(blob, from(fetch), caller(leaving.signal));
+    const second = store.ensure(blob, from(fetch), caller());
     await sleep(10);
     leaving.abort(new Error('left'));
     await assert.rejects(first, /left/);
@@ -140,7 +138,7 @@ describe('BlobStore', () => {
   });
 
   it('lets only one process use a directory', async () => {
-    await assert.rejects(BlobStore.open(directory), (error: StowageError) => {
+    await assert.rejects(BlobStore.open(storeConfig(directory)), (error: StowageError) => {
       assert.equal(error.code, 'start-refused');
       assert.match(error.message, /in use by another stowaged/);
       return true;
@@ -148,11 +146,11 @@ describe('BlobStore', () => {
   });
 
   it('removes what is no blob when it opens', async () => {
-    await store.put(blob.digest, bytes);
+    await store.put(blob.digest, scope, bytes);
     await store.close();
     await writeFile(join(directory, 'blobs/sha256/half-made'), 'x');
     await mkdir(join(directory, 'blobs/sha256', 'f'.repeat(64)));
-    store = await BlobStore.open(directory);
+    store = await BlobStore.open(storeConfig(directory));
     assert.deepEqual(await readdir(join(directory, 'blobs/sha256')), [blob.digest.slice('sha256:'.length)]);
   });
 
@@ -166,7 +164,7 @@ describe('BlobStore', () => {
     /** Yields the parts one by one, each when the test says so. */
     const inParts = (parts: Uint8Array[]) => {
       const steps: (() => void)[] = [];
-      const fetch: Fetch = async function* (signal) {
+      const fetch: Bytes = async function* (signal) {
         for (const part of parts) {
           await new Promise<void>((resolve, reject) => {
             steps.push(resolve);
@@ -194,7 +192,7 @@ describe('BlobStore', () => {
       await assert.rejects(file.write('x'), { code: 'EBADF' });
       const { fetch, step } = inParts(halves);
       const events: DownloadEvent[] = [];
-      const done = store.ensure(blob, fetch, caller(undefined, events));
+      const done = store.ensure(blob, from(fetch), caller(undefined, events));
       await step();
       while (events.length === 0) await sleep(1);
       assert.ok((await readAll(file)).equals(halves[0] as Buffer));
@@ -213,7 +211,7 @@ describe('BlobStore', () => {
       await assert.rejects(store.ensure(blob, sends(wrong), caller()), /wrong bytes/);
       assert.ok((await readAll(file)).equals(wrong));
       const { fetch, step } = inParts(halves);
-      const done = store.ensure(blob, fetch, caller());
+      const done = store.ensure(blob, from(fetch), caller());
       await step();
       await step();
       assert.equal((await file.stat()).size, bytes.length);
@@ -227,11 +225,11 @@ describe('BlobStore', () => {
       const forget = await expect();
       const leaving = new AbortController();
       let finish = (): void => undefined;
-      const stubborn: Fetch = async function* () {
+      const stubborn: Bytes = async function* () {
         await new Promise<void>((resolve) => (finish = resolve));
         yield wrong;
       };
-      const abandoned = store.ensure(blob, stubborn, caller(leaving.signal));
+      const abandoned = store.ensure(blob, from(stubborn), caller(leaving.signal));
       await sleep(10);
       leaving.abort(new Error('left'));
       await assert.rejects(abandoned, /left/);
@@ -239,7 +237,7 @@ describe('BlobStore', () => {
       await sleep(10);
       finish();
       await next;
-      assert.ok((await store.read(blob.digest, 1000))?.equals(bytes));
+      assert.ok((await store.read(blob.digest, scope, 1000))?.equals(bytes));
       await forget();
     });
 
@@ -247,11 +245,11 @@ describe('BlobStore', () => {
       const forget = await expect();
       const leaving = new AbortController();
       let finish = (): void => undefined;
-      const stubborn: Fetch = async function* () {
+      const stubborn: Bytes = async function* () {
         await new Promise<void>((resolve) => (finish = resolve));
         yield bytes;
       };
-      const abandoned = store.ensure(blob, stubborn, caller(leaving.signal));
+      const abandoned = store.ensure(blob, from(stubborn), caller(leaving.signal));
       await sleep(10);
       leaving.abort(new Error('left'));
       await assert.rejects(abandoned, /left/);
@@ -259,30 +257,35 @@ describe('BlobStore', () => {
       await sleep(10);
       finish();
       await next;
-      assert.ok((await store.read(blob.digest, 1000))?.equals(bytes));
+      assert.ok((await store.read(blob.digest, scope, 1000))?.equals(bytes));
       await forget();
     });
 
-    it('grows also when it came into the store from another origin meanwhile', async () => {
+    it('grows also when it came into the store through another repository meanwhile', async () => {
       const forget = await expect();
       const file = await store.openGrowing(blob);
-      await store.ensure({ ...blob, origin: 'there' }, sends(bytes), caller());
+      await store.ensure({ ...blob, scope: 'here/other/app' }, sends(bytes), caller());
       assert.equal((await file.stat()).size, 0);
-      assert.equal(await store.ensure(blob, () => assert.fail('fetched again'), caller()), 0);
+      assert.equal(
+        await store.ensure(blob, { ...never, probe: async () => undefined }, caller()),
+        bytes.length,
+      );
       assert.ok((await readAll(file)).equals(bytes));
       await file.close();
       await forget();
     });
 
-    it('is not shown to callers of another origin', async () => {
+    it('is not shown to callers of another scope', async () => {
       const forget = await expect();
-      await assert.rejects(store.openGrowing({ ...blob, origin: 'there' }), { code: 'store-failing' });
+      await assert.rejects(store.openGrowing({ ...blob, scope: 'there/team/app' }), {
+        code: 'store-failing',
+      });
       await forget();
       await assert.rejects(store.openGrowing(blob), { code: 'store-failing' });
     });
 
     it('needs no file when it is here, or is not what it should be', async () => {
-      await store.put(blob.digest, bytes);
+      await store.put(blob.digest, scope, bytes);
       assert.equal(await store.expect([blob]), undefined);
       const other = { ...blob, digest: `sha256:${'f'.repeat(64)}` };
       assert.equal(await store.expect([{ ...blob, size: 1 }, other]), undefined);
@@ -315,14 +318,14 @@ describe('BlobStore', () => {
       return { mediaType: 'x', digest: sha256(content), size: content.length, content };
     });
     const run = (
-      fetch: (content: Buffer) => Fetch,
+      source: (content: Buffer) => BlobSource,
       onProgress: (progress: LayerProgress) => void = () => undefined,
       signal = new AbortController().signal,
     ) =>
       downloadLayers(store, [...layers, ...layers], {
         parallel: 4,
-        origin: 'here',
-        fetch: (layer) => fetch((layer as (typeof layers)[number]).content),
+        scope,
+        source: (layer) => source((layer as (typeof layers)[number]).content),
         onProgress,
         signal,
       });
@@ -333,12 +336,12 @@ describe('BlobStore', () => {
       let last: LayerProgress | undefined;
       const fetched = await run(
         (content) =>
-          async function* () {
+          from(async function* () {
             most = Math.max(most, ++running);
             await sleep(5);
             yield content;
             running--;
-          },
+          }),
         (progress) => (last = progress),
       );
       const total = layers.reduce((sum, { size }) => sum + size, 0);
@@ -369,8 +372,8 @@ async function readAll(file: FileHandle): Promise<Buffer> {
 }
 
 /** A download that never ends by itself. */
-function hangs(onAbort: () => void = () => undefined): Fetch {
-  return async function* (signal) {
+function hangs(onAbort: () => void = () => undefined): BlobSource {
+  return from(async function* (signal) {
     await new Promise((_, reject) =>
       signal.addEventListener('abort', () => {
         onAbort();
@@ -378,12 +381,14 @@ function hangs(onAbort: () => void = () => undefined): Fetch {
       }),
     );
     yield Buffer.alloc(0);
-  };
+  });
 }
 
-function failing(): Fetch {
-  return async function* () {
+function failing(): BlobSource {
+  return from(async function* () {
+    // Until the others have begun.
+    await sleep(50);
     yield Buffer.alloc(0);
     throw new Error('broken layer');
-  };
+  });
 }

@@ -4,6 +4,7 @@ import { readImage } from '../image/image.js';
 import type { NodePlatform } from '../image/platform.js';
 import type { Reference } from '../image/reference.js';
 import { RegistryClient } from '../registry/client.js';
+import { Transfers } from '../registry/transfers.js';
 import { beginDownload, fetchDocument, layerBlobs, resolveReference } from '../store/registry-image.js';
 import type { OpenedImage, OpenLayer, OpenLayers } from './opened-source.js';
 import type { Tools } from './tools.js';
@@ -17,7 +18,8 @@ export async function openRegistryImage(
 ): Promise<OpenedImage> {
   const store = await openUserStore(surroundings);
   const registry = new RegistryClient({ limits: config.download, registries: config.registries });
-  const supply = { registry, store };
+  const session = registry.session();
+  const supply = { session, transfers: new Transfers(config.download, () => 0), store, uid: surroundings.uid };
   const closing = new AbortController();
   const signal = AbortSignal.any([surroundings.signal, closing.signal]);
   const waiting = { signal, onWait: (sentence: string) => progress.waiting(sentence) };
@@ -30,6 +32,7 @@ export async function openRegistryImage(
     closing.abort(new Error('the image was closed'));
     await download.catch(() => undefined);
     await Promise.all(files.map((file) => file.close()));
+    session.close();
     registry.close();
     await store.close();
   };

@@ -17,7 +17,8 @@ export async function openUserStore(surroundings: Surroundings): Promise<BlobSto
   const directory = userStoreDirectory(surroundings);
   try {
     await refuseForeign(directory, surroundings.uid);
-    return await BlobStore.open(directory, 'shared');
+    const noLimits = { maxBytes: 0, maxBlobs: 0, maxAgeMs: 0, minFreeBytes: 0, shared: undefined };
+    return await BlobStore.open({ directory, ...noLimits }, 'shared');
   } catch (error) {
     throw explainStore(error instanceof StowageError ? error : storeError(directory, error), directory);
   }

@@ -84,7 +84,7 @@ async function serve(socket: Socket, ticketed: TicketedBlobs | undefined, store:
     const { blobs, growing } = ticketed;
     for (const blob of blobs) {
       if (files.has(blob.digest)) continue;
-      files.set(blob.digest, await (growing ? store.openGrowing(blob) : store.open(blob.digest)));
+      files.set(blob.digest, await (growing ? store.openGrowing(blob) : store.open(blob)));
     }
     const fds = blobs.map(({ digest }) => (files.get(digest) as FileHandle).fd);
     addon.sendDescriptors(descriptorOf(socket), granted, fds);

@@ -1,44 +1,127 @@
-import { type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
-import { closeSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
+import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { addon } from '../addon/addon.js';
+import type { StoreConfig } from '../config/config.js';
 import { StowageError, systemErrorCode } from '../error.js';
-import { algorithms, isDigest, splitDigest } from '../image/digest.js';
+import { algorithms } from '../image/digest.js';
+import type { OnWait } from '../registry/patience.js';
+import { SessionClosed } from '../registry/session.js';
+import type { Log } from '../telemetry/log.js';
+import { BlobFiles, type StoredBlob } from './blob-files.js';
+import { Census } from './census.js';
+import type { Claim } from './claims.js';
 import { Draft } from './draft.js';
 import { Drafts, type Lease } from './drafts.js';
 import { storeError } from './error.js';
+import { haveRegistryOf } from './origins.js';
+import { Pins } from './pins.js';
+import { Provenance } from './provenance.js';
+import { Room } from './room.js';
+import { SharedDirectory } from './shared-directory.js';
 import { SharedWork } from './shared-work.js';
 
 export interface BlobRequest {
   digest: string;
   size: number;
-  /** Where the bytes come from, such as "localhost:5000": only callers of one origin share a download. */
-  origin: string;
+  /** "REGISTRY/REPOSITORY" of the reference that it is asked for through; decision 0011. */
+  scope: string;
 }
 
 /** What a download reports: bytes so far, or a sentence on why nothing moves. */
 export type DownloadEvent = { doneBytes: number } | { waiting: string };
 
-/** Yields the bytes of a blob from the first to the last. */
-export type Fetch = (signal: AbortSignal, onWait: (sentence: string) => void) => AsyncIterable<Uint8Array>;
+/** Where a caller would have a blob from. */
+export interface BlobSource {
+  /** The bytes from the first to the last. Throws SessionClosed if the caller that it belongs to is gone. */
+  bytes(signal: AbortSignal, onWait: OnWait): AsyncIterable<Uint8Array>;
+  /** Whether the caller would get them; throws what bytes() would throw. */
+  probe(signal: AbortSignal, onWait: OnWait): Promise<void>;
+}
+
+export interface StoreUsage {
+  bytes: number;
+  blobs: number;
+  /** 0 is no limit. */
+  maxBytes: number;
+  maxBlobs: number;
+  /** Of the file system. */
+  freeBytes: number;
+  shared?: { directory: string; problem: string };
+}
+
+/** One download under way. */
+interface Delivery {
+  request: BlobRequest;
+  source: BlobSource;
+  signal: AbortSignal;
+  emit: (event: DownloadEvent) => void;
+  draft: Draft;
+}
+
+/** So often what is too old or too much is looked for. */
+const tidyMs = 10 * 60_000;
+/** After so many others have claimed a blob on the shared directory and not brought it, this node goes alone. */
+const mostClaimsOfOthers = 2;
+
+const silent: Log = { write: () => undefined };
 
 /**
- * Blobs on this node, DIRECTORY/blobs/ALGORITHM/HEX, each complete and verified. A directory is used by one
- * process alone, or by several that all share it; those may download the same blob at the same time.
+ * Blobs on this node, DIRECTORY/blobs/ALGORITHM/HEX, each complete and verified, and in DIRECTORY/origins who may
+ * read them. A directory is used by one process alone, or by several that all share it; those may download the
+ * same blob at the same time.
  */
 export class BlobStore {
   // Both by keyOf.
   readonly #downloads = new SharedWork<DownloadEvent>();
   readonly #drafts = new Drafts();
+  readonly #pins = new Pins();
+  readonly #leaving = new Map<string, Promise<void>>();
+  readonly #census: Census;
+  readonly #room: Room;
+  readonly #swept: Promise<void>;
+  readonly #counted: Promise<unknown>;
+  readonly #tidying: NodeJS.Timeout;
+  /** Copies to the shared directory. */
+  readonly #copying = new Set<Promise<void>>();
+  /** Drafts of which it is known whether they became blobs. */
+  readonly #judged = new WeakSet<Draft>();
+  readonly #closing = new AbortController();
 
   private constructor(
-    readonly directory: string,
+    private config: StoreConfig,
     private readonly lock: FileHandle,
-  ) {}
+    private readonly files: BlobFiles,
+    private readonly provenance: Provenance,
+    private readonly shared: SharedDirectory | undefined,
+    isAlone: boolean,
+  ) {
+    this.#census = new Census(files);
+    this.#room = new Room(
+      {
+        directory: config.directory,
+        census: this.#census,
+        find: (digest) => files.find(digest),
+        isIdle: (digest) => !this.#pins.has(digest),
+        remove: (blob) => this.#remove(blob),
+      },
+      config,
+    );
+    // What cannot be counted now is said when something is asked of the store.
+    this.#swept = isAlone ? this.#removeUnknown().catch(() => undefined) : Promise.resolve();
+    this.#counted = this.#swept.then(() => this.#census.take()).catch(() => undefined);
+    this.#tidying = setInterval(() => void this.#tidy(), tidyMs).unref();
+    void this.shared?.sweep();
+  }
 
   /** Throws `start-refused` if the directory is in use or cannot serve as a store. */
-  static async open(directory: string, use: 'alone' | 'shared' = 'alone'): Promise<BlobStore> {
+  static async open(
+    config: StoreConfig,
+    use: 'alone' | 'shared' = 'alone',
+    log: Log = silent,
+  ): Promise<BlobStore> {
+    const { directory } = config;
     let lock: FileHandle | undefined;
     try {
       await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -49,9 +132,10 @@ export class BlobStore {
           `the image store ${directory} is in use by another stowaged: stop that one, or set store.directory to another place`,
         );
       }
-      for (const algorithm of algorithms)
-        await openShelf(join(directory, 'blobs', algorithm), algorithm, use);
-      return new BlobStore(directory, lock);
+      const files = await BlobFiles.open(join(directory, 'blobs'), use === 'alone');
+      const provenance = await Provenance.open(join(directory, 'origins'));
+      const shared = config.shared === undefined ? undefined : new SharedDirectory(config.shared, log);
+      return new BlobStore(config, lock, files, provenance, shared, use === 'alone');
     } catch (error) {
       await lock?.close();
       if (error instanceof StowageError) throw error;
@@ -59,52 +143,84 @@ export class BlobStore {
     }
   }
 
+  get directory(): string {
+    return this.config.directory;
+  }
+
+  /** What is being copied to the shared directory is given up. */
   async close(): Promise<void> {
+    clearInterval(this.#tidying);
+    this.#closing.abort(new Error('the store was closed'));
+    await Promise.all([...this.#copying, this.#swept]);
     await this.lock.close();
   }
 
-  /** The size of a blob that is here, otherwise undefined. */
+  /** Other limits from now on. Directories stay what they are until the next start. */
+  update(config: StoreConfig): void {
+    const { directory, shared } = this.config;
+    this.config = { ...config, directory, shared };
+    this.#room.update(config);
+    void this.#tidy();
+  }
+
+  /** Whether a blob is here and was delivered from that scope. */
+  async isReadable(digest: string, scope: string): Promise<boolean> {
+    return (await this.#readable(digest, scope)) !== undefined;
+  }
+
+  /** The size of a blob that is here, otherwise undefined. Says nothing about who may know of it. */
   async sizeOf(digest: string): Promise<number | undefined> {
-    try {
-      return (await stat(this.#path(digest))).size;
-    } catch (error) {
-      if (systemErrorCode(error) === 'ENOENT') return undefined;
-      throw storeError(this.directory, error);
-    }
+    return (await this.#guard(() => this.files.find(digest)))?.bytes;
   }
 
-  /** A blob that is here, open for reading. The caller closes it. */
-  async open(digest: string): Promise<FileHandle> {
+  /** A blob that callers of that scope may read, open for reading. The caller closes it. */
+  async open({ digest, scope }: { digest: string; scope: string }): Promise<FileHandle> {
+    const release = this.pin([digest]);
     try {
-      return await open(this.#path(digest), 'r');
+      const blob = await this.#readable(digest, scope);
+      if (!blob) throw notHere(digest);
+      return await this.#guard(() => this.files.open(digest));
     } catch (error) {
       throw storeError(this.directory, error);
-    }
-  }
-
-  /** A blob that is here, in memory; undefined if it is not here or is longer than `limitBytes`. */
-  async read(digest: string, limitBytes: number): Promise<Buffer | undefined> {
-    if (((await this.sizeOf(digest)) ?? Infinity) > limitBytes) return undefined;
-    const file = await this.open(digest);
-    try {
-      return await file.readFile();
     } finally {
-      await file.close();
+      release();
     }
   }
 
-  /** Stores bytes that are in memory already. */
-  async put(digest: string, bytes: Uint8Array): Promise<void> {
-    if ((await this.sizeOf(digest)) !== undefined) return;
-    await this.#guard(async () => {
-      const path = this.#path(digest);
-      const draft = Draft.open(dirname(path));
+  /** A blob in memory; undefined if callers of that scope may not read it, or if it is longer than `limitBytes`. */
+  async read(digest: string, scope: string, limitBytes: number): Promise<Buffer | undefined> {
+    const release = this.pin([digest]);
+    try {
+      if (((await this.#readable(digest, scope))?.bytes ?? Infinity) > limitBytes) return undefined;
+      const file = await this.#guard(() => this.files.open(digest));
       try {
-        await draft.fill(path, { digest, size: bytes.length }, [bytes], () => undefined);
+        return await file.readFile();
       } finally {
-        await draft.close();
+        await file.close();
       }
-    });
+    } finally {
+      release();
+    }
+  }
+
+  /** Stores bytes that are in memory already, as delivered from that scope. */
+  async put(digest: string, scope: string, bytes: Uint8Array): Promise<void> {
+    const release = this.pin([digest]);
+    try {
+      if (await this.isReadable(digest, scope)) return;
+      const request = { digest, size: bytes.length, scope };
+      await this.#withRoom(request, async () => {
+        const draft = Draft.open(dirname(this.files.path(digest)));
+        try {
+          await this.#fill(draft, request, [bytes], () => undefined);
+        } finally {
+          await draft.close();
+        }
+        await this.#grant(request);
+      });
+    } finally {
+      release();
+    }
   }
 
   /**
@@ -115,18 +231,21 @@ export class BlobStore {
   async expect(requests: readonly BlobRequest[]): Promise<(() => Promise<void>) | undefined> {
     const missing = new Map<string, BlobRequest>();
     for (const request of requests) {
-      const present = await this.sizeOf(request.digest);
-      if (present === undefined) missing.set(keyOf(request), request);
-      else if (present !== request.size) return undefined;
+      const blob = await this.#readable(request.digest, request.scope);
+      if (blob === undefined) missing.set(keyOf(request), request);
+      else if (blob.bytes !== request.size) return undefined;
     }
     if (missing.size === 0 || !this.#drafts.hasRoomFor(missing.size)) return undefined;
     const leases: Lease[] = [];
+    // A draft is published once: what was must not be removed while others go by it.
+    const unpin = this.pin([...missing.values()].map(({ digest }) => digest));
     const release = async (): Promise<void> => {
+      unpin();
       await Promise.all(leases.map((lease) => lease.release()));
     };
     try {
       for (const [key, { digest }] of missing)
-        leases.push(this.#drafts.take(key, dirname(this.#path(digest))));
+        leases.push(this.#drafts.take(key, dirname(this.files.path(digest))));
       return release;
     } catch {
       // Short of descriptors or inodes. The download says so if it is short of them too.
@@ -141,49 +260,330 @@ export class BlobStore {
    */
   async openGrowing(request: BlobRequest): Promise<FileHandle> {
     const draft = this.#drafts.find(keyOf(request));
-    return draft ? this.#guard(() => draft.openForReading()) : this.open(request.digest);
+    return draft ? this.#guard(() => draft.openForReading()) : this.open(request);
   }
 
   /**
-   * Makes a blob be here. However many ask at once, it is downloaded once; the download stops when the
-   * last of them has gone. Returns the bytes this call had to wait for.
+   * Makes a blob be here and readable for callers of its scope. However many of them ask at once, it is
+   * downloaded once, from the source of one of them; the download stops when the last of them has gone. Returns
+   * the bytes this call had to wait for.
    */
   async ensure(
     request: BlobRequest,
-    fetch: Fetch,
+    source: BlobSource,
     caller: { signal: AbortSignal; onEvent: (event: DownloadEvent) => void },
   ): Promise<number> {
-    const { digest, size } = request;
+    const { digest, size, scope } = request;
     const key = keyOf(request);
-    const present = await this.sizeOf(digest);
-    if (present !== undefined && present !== size) {
-      throw new StowageError(
-        'content-mismatch',
-        `the manifest promises ${size} bytes for ${digest}, which has ${present}; ask whoever built the image to build it again`,
-      );
+    const release = this.pin([digest]);
+    try {
+      const blob = await this.#readable(digest, scope);
+      if (blob && blob.bytes !== size) {
+        throw new StowageError(
+          'content-mismatch',
+          `the manifest promises ${size} bytes for ${digest}, which has ${blob.bytes}; ask whoever built the image to build it again`,
+        );
+      }
+      // Those who read a draft wait for its bytes, also if another way into the store was faster.
+      if (blob && !this.#drafts.find(key)) return 0;
+      for (let ownSourceFailed = false; ;) {
+        let ownSource = false;
+        try {
+          await this.#downloads.run(
+            key,
+            (signal, emit) => {
+              ownSource = true;
+              return this.#deliver(request, source, signal, emit);
+            },
+            caller,
+          );
+          return blob ? 0 : size;
+        } catch (error) {
+          // Whoever began it has left, and with it went what it had logged in with.
+          ownSourceFailed ||= ownSource;
+          if (!(error instanceof SessionClosed) || ownSourceFailed || caller.signal.aborted) throw error;
+        }
+      }
+    } finally {
+      release();
     }
-    // If another origin was faster, those who read this one's draft wait for its bytes all the same.
-    if (present !== undefined && !this.#drafts.find(key)) return 0;
-    const source = present === undefined ? fetch : () => this.#readAgain(digest);
-    await this.#downloads.run(
-      key,
-      (signal, emit) =>
-        this.#guard(async () => {
-          const { draft, release } = this.#drafts.take(key, dirname(this.#path(digest)));
-          try {
-            const bytes = source(signal, (waiting) => emit({ waiting }));
-            await draft.fill(this.#path(digest), request, bytes, (doneBytes) => emit({ doneBytes }));
-          } finally {
-            await release();
-          }
-        }),
-      caller,
-    );
-    return present === undefined ? size : 0;
+  }
+
+  /** Keeps these from being removed until what is returned is called. */
+  pin(digests: readonly string[]): () => void {
+    return this.#pins.take(digests);
+  }
+
+  usage(): StoreUsage {
+    const { maxBytes, maxBlobs } = this.config;
+    const { bytes, blobs } = this.#census;
+    const { bavail, bsize } = statfsSync(this.directory);
+    const usage = { bytes, blobs, maxBytes, maxBlobs, freeBytes: bavail * bsize };
+    if (!this.shared) return usage;
+    const { directory, problem } = this.shared;
+    return { ...usage, shared: { directory, problem } };
+  }
+
+  /** Removes all blobs that are not in `keep` and that nothing needs now, or only counts them. */
+  async removeAllBut(keep: ReadonlySet<string>, dryRun: boolean): Promise<{ blobs: number; bytes: number }> {
+    return this.#guard(async () => {
+      await this.#counted;
+      const removed = { blobs: 0, bytes: 0 };
+      for (const blob of await this.#census.take()) {
+        if (keep.has(blob.digest) || this.#pins.has(blob.digest)) continue;
+        if (!dryRun) await this.#remove(blob);
+        removed.blobs++;
+        removed.bytes += blob.bytes;
+      }
+      return removed;
+    });
+  }
+
+  /** Does the same, and takes as long, whether a blob is here or not. */
+  async #readable(digest: string, scope: string): Promise<StoredBlob | undefined> {
+    const [blob, scopes] = await this.#find(digest);
+    if (!blob || !scopes.has(scope)) return undefined;
+    await this.files.noteUse(blob);
+    return blob;
+  }
+
+  async #find(digest: string): Promise<[StoredBlob | undefined, Set<string>]> {
+    await this.#leaving.get(digest);
+    return this.#guard(() => Promise.all([this.files.find(digest), this.provenance.scopesOf(digest)]));
+  }
+
+  /** Brings a blob from wherever it is nearest, for callers of the request's scope. */
+  async #deliver(
+    request: BlobRequest,
+    source: BlobSource,
+    signal: AbortSignal,
+    emit: (event: DownloadEvent) => void,
+  ): Promise<void> {
+    const { digest, size, scope } = request;
+    const [blob, scopes] = await this.#find(digest);
+    if (blob?.bytes === size && (scopes.has(scope) || haveRegistryOf(scope, scopes))) {
+      if (!scopes.has(scope)) await source.probe(signal, (waiting) => emit({ waiting }));
+      // Only somebody who reads the draft needs the bytes once more.
+      if (this.#drafts.find(keyOf(request))) {
+        await this.#withDraft(request, source, signal, emit, (delivery) =>
+          this.#fillFrom(delivery, this.#readAgain(digest)),
+        );
+      }
+      await this.#grant(request);
+    } else {
+      await this.#withDraft(request, source, signal, emit, (delivery) => this.#download(delivery));
+    }
+  }
+
+  async #withDraft(
+    request: BlobRequest,
+    source: BlobSource,
+    signal: AbortSignal,
+    emit: (event: DownloadEvent) => void,
+    work: (delivery: Delivery) => Promise<void>,
+  ): Promise<void> {
+    await this.#withRoom(request, async (progressed) => {
+      const { draft, release } = this.#drafts.take(keyOf(request), dirname(this.files.path(request.digest)));
+      const tell = (event: DownloadEvent): void => {
+        if ('doneBytes' in event) progressed(event.doneBytes);
+        emit(event);
+      };
+      try {
+        await work({ request, source, signal, emit: tell, draft });
+      } finally {
+        await release();
+      }
+    });
+  }
+
+  /** From the shared directory if it is there, otherwise from the registry. */
+  async #download(delivery: Delivery): Promise<void> {
+    const { request, source, signal, emit } = delivery;
+    const found = await this.#throughShared(delivery);
+    if (found === 'here') return;
+    try {
+      await this.#fillFrom(
+        delivery,
+        source.bytes(signal, (waiting) => emit({ waiting })),
+      );
+      await this.#grant(request);
+    } catch (error) {
+      await found?.release();
+      throw error;
+    }
+    this.#copyToShared(request, found);
+  }
+
+  /**
+   * Looks in the shared directory, and waits there while another node downloads the blob. Returns 'here' when it
+   * came from there; else it has to be downloaded, with this node's claim if there is one.
+   */
+  async #throughShared(delivery: Delivery): Promise<Claim | 'here' | undefined> {
+    const { shared } = this;
+    const { request, signal, emit } = delivery;
+    if (!shared) return undefined;
+    for (let others = 0; others < mostClaimsOfOthers; others++) {
+      if (await this.#fillFromShared(shared, delivery)) return 'here';
+      const claim = await shared.claim(keyOf(request), signal, () =>
+        emit({ waiting: 'another node is downloading it' }),
+      );
+      if (claim) {
+        // Between the look and the claim another node may have come to its end.
+        try {
+          if (!(await this.#fillFromShared(shared, delivery))) return claim;
+        } catch (error) {
+          await claim.release();
+          throw error;
+        }
+        await claim.release();
+        return 'here';
+      }
+      if (shared.problem !== '') return undefined;
+    }
+    return (await this.#fillFromShared(shared, delivery)) ? 'here' : undefined;
+  }
+
+  /** Returns whether the blob was there, right, and for callers of this scope. */
+  async #fillFromShared(shared: SharedDirectory, delivery: Delivery): Promise<boolean> {
+    const { request, source, signal, emit } = delivery;
+    const { digest, size, scope } = request;
+    const blob = await shared.find(digest, size);
+    if (!blob) return false;
+    if (!blob.scopes.has(scope)) {
+      if (!haveRegistryOf(scope, blob.scopes)) return false;
+      await source.probe(signal, (waiting) => emit({ waiting }));
+    }
+    emit({ waiting: '' });
+    try {
+      await this.#fillFrom(delivery, abortable(ofShared(blob.bytes), signal));
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof StowageError && error.code === 'content-mismatch') await shared.setAside(digest);
+      else if (error instanceof SharedFailed) shared.failed(error.cause);
+      else throw error;
+      return false;
+    }
+    await this.#grant(request);
+    if (!blob.scopes.has(scope)) await shared.grant(digest, scope);
+    return true;
+  }
+
+  /** In the background: whoever wanted the blob on this node has it. */
+  #copyToShared(request: BlobRequest, claim: Claim | undefined): void {
+    const { shared } = this;
+    if (!shared) return;
+    const release = this.pin([request.digest]);
+    const copying = shared
+      .publish(request, abortable(this.#readAgain(request.digest), this.#closing.signal))
+      .catch(() => undefined)
+      .then(() => claim?.release())
+      .finally(() => {
+        release();
+        this.#copying.delete(copying);
+      });
+    this.#copying.add(copying);
+  }
+
+  #fillFrom({ draft, request, emit }: Delivery, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+    return this.#fill(draft, request, bytes, (doneBytes) => emit({ doneBytes }));
+  }
+
+  async #fill(
+    draft: Draft,
+    { digest, size }: BlobRequest,
+    bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    onProgress: (doneBytes: number) => void,
+  ): Promise<void> {
+    await draft.fill(this.files.path(digest), { digest, size }, bytes, onProgress);
+    if (this.#judged.has(draft)) return;
+    this.#judged.add(draft);
+    const file = await draft.openForReading();
+    try {
+      // If somebody else's file has the name, that one was counted when it came.
+      if ((await file.stat()).nlink > 0) this.#census.came(digest, size);
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Notes who may read what was verified. A blob that nobody may read is of no use. */
+  async #grant({ digest, scope }: BlobRequest): Promise<void> {
+    try {
+      await this.provenance.add(digest, scope);
+    } catch (error) {
+      const [blob, scopes] = await this.#find(digest);
+      if (blob && scopes.size === 0) await this.#remove(blob).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /**
+   * Does what needs room for one more blob. If the file system runs out of space or inodes all the same, other
+   * blobs are removed and it is done once more.
+   */
+  async #withRoom(
+    { digest, size }: BlobRequest,
+    work: (progressed: (doneBytes: number) => void) => Promise<void>,
+  ): Promise<void> {
+    await this.#guard(async () => {
+      const { maxBytes, maxBlobs } = this.config;
+      if (maxBytes > 0 || maxBlobs > 0) await this.#counted;
+      // A blob that is here already, of somebody else, takes the place of this one when all has come.
+      const isHere = (await this.files.find(digest)) !== undefined;
+      const reservation = await this.#room.reserve(digest, size, isHere);
+      const attempt = (): Promise<void> => work((doneBytes) => (reservation.doneBytes = doneBytes));
+      try {
+        await attempt().catch(async (error: unknown) => {
+          if (!isFull(error)) throw error;
+          reservation.doneBytes = 0;
+          if (!(await this.#room.clear(size))) throw error;
+          await attempt();
+        });
+      } finally {
+        reservation.release();
+      }
+    });
+  }
+
+  async #remove(blob: StoredBlob): Promise<void> {
+    const { digest } = blob;
+    const removing = (async () => {
+      if (await this.files.remove(digest)) this.#census.went(digest, blob.bytes);
+      await this.provenance.forget(digest);
+    })();
+    const settled = removing.catch(() => undefined).finally(() => this.#leaving.delete(digest));
+    this.#leaving.set(digest, settled);
+    await removing;
+  }
+
+  /** Blobs that nobody may read, and what is said about blobs that are not here: both are left by a crash. */
+  async #removeUnknown(): Promise<void> {
+    for (const algorithm of algorithms) {
+      const known = new Set(await this.provenance.list(algorithm));
+      const present = new Set(await this.files.list(algorithm));
+      const strange = [
+        ...[...present].filter((digest) => !known.has(digest)),
+        ...[...known].filter((digest) => !present.has(digest)),
+      ];
+      for (const digest of strange) {
+        if (this.#closing.signal.aborted) return;
+        const [blob, scopes] = await this.#find(digest);
+        const isWhole = blob !== undefined && scopes.size > 0;
+        // What is being written just now is pinned.
+        if (isWhole || this.#pins.has(digest)) continue;
+        await this.#remove(blob ?? { digest, bytes: 0, usedAtMs: 0 });
+      }
+    }
+  }
+
+  async #tidy(): Promise<void> {
+    await this.#counted;
+    await this.#room.tidy().catch(() => undefined);
+    await this.shared?.sweep();
   }
 
   async *#readAgain(digest: string): AsyncGenerator<Uint8Array> {
-    const file = await this.open(digest);
+    const file = await this.#guard(() => this.files.open(digest));
     try {
       yield* file.createReadStream({ autoClose: false }) as AsyncIterable<Uint8Array>;
     } finally {
@@ -200,34 +600,40 @@ export class BlobStore {
       throw storeError(this.directory, error);
     }
   }
+}
 
-  #path(digest: string): string {
-    const { algorithm, hex } = splitDigest(digest);
-    return join(this.directory, 'blobs', algorithm, hex);
+/** By scope too, so that nobody can make others wait for a slow registry of their own choice. */
+function keyOf({ scope, digest, size }: BlobRequest): string {
+  return `${scope} ${digest} ${size}`;
+}
+
+function notHere(digest: string): Error {
+  return Object.assign(new Error(`ENOENT: no blob ${digest} for this image`), { code: 'ENOENT' });
+}
+
+function isFull(error: unknown): boolean {
+  const code = systemErrorCode(error) ?? (error instanceof Error ? systemErrorCode(error.cause) : undefined);
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}
+
+/** Reading from the shared directory failed, which is no failure of this store. */
+class SharedFailed extends Error {
+  constructor(override readonly cause: unknown) {
+    super('the shared image store failed');
   }
 }
 
-/** By origin too, so that nobody can make others wait for a slow registry of their own choice. */
-function keyOf({ origin, digest, size }: BlobRequest): string {
-  return `${origin} ${digest} ${size}`;
-}
-
-/** Makes the directory of one algorithm, proves that it can hold blobs and, if alone, removes what is none. */
-async function openShelf(shelf: string, algorithm: string, use: 'alone' | 'shared'): Promise<void> {
-  await mkdir(shelf, { recursive: true, mode: 0o700 });
+async function* ofShared(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {
-    closeSync(addon.openTemporary(shelf));
+    yield* bytes;
   } catch (error) {
-    if (!['EOPNOTSUPP', 'EISDIR', 'ENOENT'].includes(systemErrorCode(error) ?? '')) throw error;
-    throw new StowageError(
-      'start-refused',
-      `${shelf} is on a file system without O_TMPFILE: put store.directory on ext4, xfs, btrfs or tmpfs`,
-      { cause: error },
-    );
+    throw new SharedFailed(error);
   }
-  if (use === 'shared') return;
-  for (const entry of await readdir(shelf, { withFileTypes: true })) {
-    if (entry.isFile() && isDigest(`${algorithm}:${entry.name}`)) continue;
-    await rm(join(shelf, entry.name), { recursive: true, force: true });
+}
+
+async function* abortable(bytes: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  for await (const chunk of bytes) {
+    signal.throwIfAborted();
+    yield chunk;
   }
 }

@@ -1,5 +1,5 @@
 import type { Descriptor } from '../image/manifest.js';
-import type { BlobStore, Fetch } from './blob-store.js';
+import type { BlobSource, BlobStore } from './blob-store.js';
 
 /** One observation of a download; bytes that were in the store before count as done. */
 export interface LayerProgress {
@@ -15,8 +15,9 @@ export interface LayerProgress {
 export interface DownloadOptions {
   /** How many layers at once. Sensible: 1-8. */
   parallel: number;
-  origin: string;
-  fetch: (layer: Descriptor) => Fetch;
+  /** See BlobRequest. */
+  scope: string;
+  source: (layer: Descriptor) => BlobSource;
   onProgress: (progress: LayerProgress) => void;
   signal: AbortSignal;
 }
@@ -34,7 +35,8 @@ export async function downloadLayers(
   const done = new Map<string, number>();
   const imageTotalBytes = distinct.reduce((sum, { size }) => sum + size, 0);
   for (const { digest, size } of distinct) {
-    if ((await store.sizeOf(digest)) === size) done.set(digest, size);
+    // What others have downloaded is none of the caller's business.
+    if (await store.isReadable(digest, options.scope)) done.set(digest, size);
   }
   const report = (layer: Descriptor, doneBytes: number, waiting = ''): void => {
     done.set(layer.digest, doneBytes);
@@ -55,7 +57,7 @@ export async function downloadLayers(
   const worker = async (): Promise<void> => {
     for (const layer of queue) {
       signal.throwIfAborted();
-      const fetchedBytes = await store.ensure({ ...layer, origin: options.origin }, options.fetch(layer), {
+      const fetchedBytes = await store.ensure({ ...layer, scope: options.scope }, options.source(layer), {
         signal,
         onEvent: (event) =>
           'doneBytes' in event

@@ -1,0 +1,97 @@
+import { closeSync } from 'node:fs';
+import { mkdir, open, readdir, rm, stat, unlink, utimes, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { addon } from '../addon/addon.js';
+import { StowageError, systemErrorCode } from '../error.js';
+import { type Algorithm, algorithms, isDigest, splitDigest } from '../image/digest.js';
+
+/** How exact the time of the last use is: it is not written more often. */
+const useStepMs = 60_000;
+
+export interface StoredBlob {
+  digest: string;
+  bytes: number;
+  /** By the clock of this node. */
+  usedAtMs: number;
+}
+
+/**
+ * The files of complete blobs, DIRECTORY/ALGORITHM/HEX. The time of a file's last change says when the blob was
+ * last used, to the minute. Throws the system's errors.
+ */
+export class BlobFiles {
+  private constructor(private readonly directory: string) {}
+
+  /** Throws `start-refused` too, if the file system is of no use. With `tidy`, what is no blob is removed. */
+  static async open(directory: string, tidy: boolean): Promise<BlobFiles> {
+    const files = new BlobFiles(directory);
+    for (const algorithm of algorithms) {
+      const shelf = join(directory, algorithm);
+      await mkdir(shelf, { recursive: true, mode: 0o700 });
+      proveTemporary(shelf);
+      if (!tidy) continue;
+      for (const entry of await readdir(shelf, { withFileTypes: true })) {
+        if (!entry.isFile() || !isDigest(`${algorithm}:${entry.name}`))
+          await rm(join(shelf, entry.name), { recursive: true, force: true });
+      }
+    }
+    return files;
+  }
+
+  path(digest: string): string {
+    const { algorithm, hex } = splitDigest(digest);
+    return join(this.directory, algorithm, hex);
+  }
+
+  /** Undefined if it is not here. */
+  async find(digest: string): Promise<StoredBlob | undefined> {
+    try {
+      const { size, mtimeMs } = await stat(this.path(digest));
+      return { digest, bytes: size, usedAtMs: mtimeMs };
+    } catch (error) {
+      if (systemErrorCode(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  open(digest: string): Promise<FileHandle> {
+    return open(this.path(digest), 'r');
+  }
+
+  async list(algorithm: Algorithm): Promise<string[]> {
+    const names = await readdir(join(this.directory, algorithm));
+    return names.map((name) => `${algorithm}:${name}`).filter(isDigest);
+  }
+
+  /** Whoever has it open can go on reading. Returns whether it was here. */
+  async remove(digest: string): Promise<boolean> {
+    try {
+      await unlink(this.path(digest));
+      return true;
+    } catch (error) {
+      if (systemErrorCode(error) === 'ENOENT') return false;
+      throw error;
+    }
+  }
+
+  async noteUse({ digest, usedAtMs }: StoredBlob): Promise<void> {
+    const now = Date.now();
+    if (Math.abs(now - usedAtMs) < useStepMs) return;
+    // That it cannot be noted is no reason not to use it.
+    await utimes(this.path(digest), now / 1000, now / 1000).catch(() => undefined);
+  }
+}
+
+function proveTemporary(shelf: string): void {
+  try {
+    closeSync(addon.openTemporary(shelf));
+  } catch (error) {
+    if (!['EOPNOTSUPP', 'EISDIR', 'ENOENT'].includes(systemErrorCode(error) ?? '')) throw error;
+    throw new StowageError(
+      'start-refused',
+      `${shelf} is on a file system without O_TMPFILE: put store.directory on ext4, xfs, btrfs or tmpfs`,
+      { cause: error },
+    );
+  }
+}

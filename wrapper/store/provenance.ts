@@ -1,0 +1,90 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+
+import { systemErrorCode } from '../error.js';
+import { type Algorithm, algorithms, isDigest, splitDigest } from '../image/digest.js';
+import { formatOrigins, mostScopes, parseOrigins, withScope } from './origins.js';
+import { syncDirectory } from './sync-directory.js';
+
+/**
+ * From which scopes each blob was delivered: DIRECTORY/ALGORITHM/HEX. What is written stays after a crash; what
+ * was lost, or is not complete, counts as never written. Throws the system's errors.
+ */
+export class Provenance {
+  /** Two writers of one file in this process follow each other. */
+  readonly #writing = new Map<string, Promise<void>>();
+
+  private constructor(private readonly directory: string) {}
+
+  static async open(directory: string): Promise<Provenance> {
+    for (const algorithm of algorithms)
+      await mkdir(join(directory, algorithm), { recursive: true, mode: 0o700 });
+    return new Provenance(directory);
+  }
+
+  async scopesOf(digest: string): Promise<Set<string>> {
+    return parseOrigins(await this.#text(digest));
+  }
+
+  /** Only for bytes that were verified. */
+  async add(digest: string, scope: string): Promise<void> {
+    const before = this.#writing.get(digest) ?? Promise.resolve();
+    const writing = before.catch(() => undefined).then(() => this.#write(digest, scope));
+    this.#writing.set(digest, writing);
+    try {
+      await writing;
+    } finally {
+      if (this.#writing.get(digest) === writing) this.#writing.delete(digest);
+    }
+  }
+
+  async forget(digest: string): Promise<void> {
+    await rm(this.#path(digest), { force: true });
+  }
+
+  /** The digests of one algorithm about which something is written. What is left of a crash is removed. */
+  async list(algorithm: Algorithm): Promise<string[]> {
+    const digests: string[] = [];
+    for (const name of await readdir(join(this.directory, algorithm))) {
+      const digest = `${algorithm}:${name}`;
+      if (isDigest(digest)) digests.push(digest);
+      else await rm(join(this.directory, algorithm, name), { recursive: true, force: true });
+    }
+    return digests;
+  }
+
+  async #write(digest: string, scope: string): Promise<void> {
+    const text = await this.#text(digest);
+    const scopes = parseOrigins(text);
+    if (scopes.has(scope)) return;
+    const path = this.#path(digest);
+    // An incomplete line would become another scope with the first letters of the next one behind it.
+    const mayGrow = text === formatOrigins(scopes) && scopes.size < mostScopes;
+    const target = mayGrow ? path : `${path}.${randomBytes(8).toString('hex')}`;
+    const all = withScope(scopes, scope);
+    const file = await open(target, 'a', 0o600);
+    try {
+      await file.appendFile(mayGrow ? formatOrigins([scope]) : formatOrigins(all));
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    if (!mayGrow) await rename(target, path);
+    if (!mayGrow || text === '') await syncDirectory(dirname(path));
+  }
+
+  async #text(digest: string): Promise<string> {
+    try {
+      return await readFile(this.#path(digest), 'latin1');
+    } catch (error) {
+      if (systemErrorCode(error) === 'ENOENT') return '';
+      throw error;
+    }
+  }
+
+  #path(digest: string): string {
+    const { algorithm, hex } = splitDigest(digest);
+    return join(this.directory, algorithm, hex);
+  }
+}

@@ -1,0 +1,197 @@
+import { statfs } from 'node:fs/promises';
+
+import type { StoreConfig } from '../config/config.js';
+import { StowageError } from '../error.js';
+import type { StoredBlob } from './blob-files.js';
+import type { Census } from './census.js';
+
+export type Budget = Pick<StoreConfig, 'maxBytes' | 'maxBlobs' | 'maxAgeMs' | 'minFreeBytes'>;
+
+/** So many candidates are kept from one look at all blobs to the next. */
+const mostCandidates = 1000;
+/** Removed at once when the file system has run out of something, so that it does not at the next step. */
+const fewBlobs = 16;
+
+/** Bytes that are promised to one download until it has ended. */
+export interface Reservation {
+  /** So many are in its file already. */
+  doneBytes: number;
+  release(): void;
+}
+
+/** `isHere`: a blob of that name is counted already. */
+interface Promised extends Reservation {
+  bytes: number;
+  isHere: boolean;
+}
+
+/** What the room is part of. */
+export interface Premises {
+  directory: string;
+  census: Census;
+  find(digest: string): Promise<StoredBlob | undefined>;
+  /** Whether nothing needs it now. */
+  isIdle(digest: string): boolean;
+  remove(blob: StoredBlob): Promise<void>;
+}
+
+interface Shortage {
+  bytes: number;
+  blobs: number;
+  /** What falls short, as the middle of a sentence. */
+  reason: string;
+}
+
+/** Keeps the store within its budget: what was not used for longest goes, but nothing that is needed now. */
+export class Room {
+  readonly #reserved = new Set<Promised>();
+  /** The longest unused first; the last use may have been since. */
+  #candidates: StoredBlob[] = [];
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly premises: Premises,
+    private budget: Budget,
+  ) {}
+
+  update(budget: Budget): void {
+    this.budget = budget;
+  }
+
+  async freeBytes(): Promise<number> {
+    const { bavail, bsize } = await statfs(this.premises.directory);
+    return bavail * bsize;
+  }
+
+  /**
+   * Makes room for the file of a blob, of which the store may have one already. Throws `store-full` if there is
+   * none to be made, and then removes nothing.
+   */
+  reserve(digest: string, bytes: number, isHere = false): Promise<Reservation> {
+    return this.#inTurn(async () => {
+      for (let shortage; (shortage = await this.#shortage({ digest, bytes, isHere }));) {
+        if (!(await this.#evict(shortage))) throw full(this.premises.directory, shortage.reason);
+      }
+      const reservation: Promised = {
+        ...{ bytes, isHere, doneBytes: 0 },
+        release: () => void this.#reserved.delete(reservation),
+      };
+      this.#reserved.add(reservation);
+      return reservation;
+    });
+  }
+
+  /** For when the file system has no room, whatever it said before. Returns whether anything was removed. */
+  clear(bytes: number): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const enough = { bytes, blobs: fewBlobs, reason: '' };
+      return this.#remove(await this.#idle(), enough);
+    });
+  }
+
+  /** Removes what is too old, and what is too much since the budget was changed or others took space. */
+  tidy(): Promise<void> {
+    return this.#inTurn(async () => {
+      const { maxAgeMs } = this.budget;
+      if (maxAgeMs > 0) {
+        const oldest = Date.now() - maxAgeMs;
+        for (const blob of await this.#idle()) if (blob.usedAtMs < oldest) await this.premises.remove(blob);
+      }
+      const shortage = await this.#shortage();
+      if (shortage) await this.#remove(await this.#idle(), shortage);
+    });
+  }
+
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** What must go for one more blob, or for what is here and promised. */
+  async #shortage(wanted = { digest: 'nothing', bytes: 0, isHere: true }): Promise<Shortage | undefined> {
+    const { maxBytes, maxBlobs, minFreeBytes } = this.budget;
+    const { census } = this.premises;
+    const promised = [...this.#reserved];
+    const counted = promised.filter(({ isHere }) => !isHere);
+    const takenBytes = census.bytes + sum(counted.map(({ bytes }) => bytes));
+    const takenBlobs = census.blobs + counted.length;
+    const need = `${wanted.digest} needs ${wanted.bytes} bytes`;
+
+    const overBytes = maxBytes === 0 ? 0 : takenBytes + (wanted.isHere ? 0 : wanted.bytes) - maxBytes;
+    const overBlobs = maxBlobs === 0 ? 0 : takenBlobs + (wanted.isHere ? 0 : 1) - maxBlobs;
+    if (overBytes > 0 || overBlobs > 0) {
+      const budget =
+        overBytes > 0
+          ? `store.max_bytes allows ${maxBytes}, and ${takenBytes} are taken`
+          : `store.max_blobs allows ${maxBlobs}, and ${takenBlobs} blobs are there`;
+      return {
+        bytes: Math.max(0, overBytes),
+        blobs: Math.max(0, overBlobs),
+        reason: `${need}, ${budget}, too many of them by images in use`,
+      };
+    }
+    const still = sum(promised.map(({ bytes, doneBytes }) => Math.max(0, bytes - doneBytes)));
+    const freeBytes = (await this.freeBytes()) - still;
+    const lacking = minFreeBytes + wanted.bytes - freeBytes;
+    if (lacking <= 0) return undefined;
+    const reason =
+      `${need}, ${Math.max(0, freeBytes)} of its file system are free, store.min_free_bytes keeps ` +
+      `${minFreeBytes} of them, and too few can be removed`;
+    return { bytes: lacking, blobs: 0, reason };
+  }
+
+  /** Removes as much as falls short; returns false, with all of it still there, if that cannot be. */
+  async #evict(shortage: Shortage): Promise<boolean> {
+    const known = this.#candidates.splice(0);
+    if (suffices(known, shortage)) return this.#remove(known, shortage);
+    const idle = await this.#idle();
+    return suffices(idle, shortage) && this.#remove(idle, shortage);
+  }
+
+  /** Removes from the first on until it is enough. Returns whether anything went. */
+  async #remove(candidates: readonly StoredBlob[], enough: Shortage): Promise<boolean> {
+    let { bytes, blobs } = enough;
+    let next = 0;
+    let removed = false;
+    for (; next < candidates.length && (bytes > 0 || blobs > 0); next++) {
+      const candidate = candidates[next] as StoredBlob;
+      const now = await this.premises.find(candidate.digest);
+      if (!now || now.usedAtMs > candidate.usedAtMs || !this.premises.isIdle(candidate.digest)) continue;
+      await this.premises.remove(now);
+      removed = true;
+      bytes -= now.bytes;
+      blobs--;
+    }
+    this.#candidates = candidates.slice(next, next + mostCandidates);
+    return removed;
+  }
+
+  /** What nothing needs now, the longest unused first. */
+  async #idle(): Promise<StoredBlob[]> {
+    const blobs = await this.premises.census.take();
+    return blobs.filter(({ digest }) => this.premises.isIdle(digest)).sort((a, b) => a.usedAtMs - b.usedAtMs);
+  }
+}
+
+function suffices(candidates: readonly StoredBlob[], shortage: Shortage): boolean {
+  let { bytes, blobs } = shortage;
+  for (const candidate of candidates) {
+    if (bytes <= 0 && blobs <= 0) break;
+    bytes -= candidate.bytes;
+    blobs--;
+  }
+  return bytes <= 0 && blobs <= 0;
+}
+
+function full(directory: string, reason: string): StowageError {
+  return new StowageError(
+    'store-full',
+    `the image store ${directory} of this node has no room: ${reason}; try again when other jobs have ended, or ask the ` +
+      'administrators for more',
+  );
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
