@@ -65,7 +65,8 @@ async function findFallback(
 ): Promise<Fallback | undefined> {
   const { resolutions, config } = workshop;
   const answer = resolutions.last(asker, reference, config.resolve.maxAgeMs);
-  const image = answer && (await readHere(workshop, reference, answer));
+  // What cannot be read is nothing to fall back on, and no reason not to ask.
+  const image = answer && (await readHere(workshop, reference, answer).catch(() => undefined));
   if (!image || !(await isHere(workshop, reference, image, input.unpackedDigests))) return undefined;
   const day = new Date(answer.resolvedAtMs).toISOString().slice(0, 16).replace('T', ' ');
   return {
