@@ -33,13 +33,14 @@ describe('stowaged, with private images', () => {
     await daemon.startDaemon(more);
     await connect();
   };
-  /** A manifest of bob's own that names layers of ann's, of which bob has no bytes. */
+  /** A manifest of bob's own that names a layer of ann's, of which bob has no bytes. */
   const pushManifestOfTheft = (to: FaultRegistry, repository: string): void => {
+    const [layer = Buffer.alloc(0)] = layers;
     const config = Buffer.from(
       JSON.stringify({
         os: 'linux',
         architecture: process.arch === 'x64' ? 'amd64' : process.arch,
-        rootfs: { type: 'layers', diff_ids: layers.map(sha256) },
+        rootfs: { type: 'layers', diff_ids: [sha256(layer)] },
         config: {},
       }),
     );
@@ -58,11 +59,19 @@ describe('stowaged, with private images', () => {
           schemaVersion: 2,
           mediaType,
           config: describe(config, 'application/vnd.oci.image.config.v1+json'),
-          layers: layers.map((layer) => describe(layer, 'application/vnd.oci.image.layer.v1.tar')),
+          layers: [describe(layer, 'application/vnd.oci.image.layer.v1.tar')],
         }),
       ),
       mediaType,
     );
+  };
+  const fetchManifest = async () => {
+    const headers = { authorization: `Basic ${btoa(`ann:${secret}`)}` };
+    const answer = await fetch(`http://${registry.host}/v2/ann/secret/manifests/1`, { headers });
+    return {
+      body: Buffer.from(await answer.arrayBuffer()),
+      type: answer.headers.get('content-type') ?? '',
+    };
   };
   /** What an attempt asks registries, which is all that can be seen or timed of it from outside. */
   const asked = async (attempt: () => Promise<unknown>, of = [registry]): Promise<string[]> => {
@@ -177,7 +186,7 @@ describe('stowaged, with private images', () => {
       ['there', () => own],
       ['at the same registry', () => registry],
     ] as const) {
-      it(`gives no layers to a manifest ${where} that names them, and tells nobody whether they are here`, async () => {
+      it(`gives no layer to a manifest ${where} that names it, and tells nobody whether it is here`, async () => {
         for (const name of ['bob/1', 'bob/2']) pushManifestOfTheft(to(), name);
         const steal = async (name: string) => {
           const requests = await asked(
@@ -192,6 +201,16 @@ describe('stowaged, with private images', () => {
         assert.ok(before.every((request) => request.includes('/v2/REPOSITORY/')));
       });
     }
+
+    it('shows the configuration to nobody who has only a copy of the manifest', async () => {
+      const { body, type } = await fetchManifest();
+      await ann.plan(image());
+      for (const to of [own, registry]) {
+        assert.equal(to.addManifest('bob/1', '1', body, type), digest);
+        const request = { ...image('bob/1:1', to.host), unpackedDigests: [digest] };
+        await assert.rejects(bob.plan(request), notFound);
+      }
+    });
 
     it('gives nothing to who only claims to have the manifest', async () => {
       await ann.plan(image());

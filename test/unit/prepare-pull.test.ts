@@ -118,12 +118,22 @@ describe('stowaged, with a pull policy', () => {
       await assert.rejects(daemon.plan(), failure(status.UNAVAILABLE, 'registry-unreachable', /./));
     });
 
-    it('does not fall back on what is not all here, unless the caller has the tree', async () => {
+    it('does not fall back on what is not all here', async () => {
+      await restart(noTtl);
+      await daemon.plan();
+      await removeBlob(layers[1] as Buffer);
+      breakDown(1);
+      const job = { jobId: 7 };
+      await assert.rejects(daemon.plan({ job }), failure(status.UNAVAILABLE, 'registry-unreachable', /./));
+      const digest = push(newLayers);
+      assert.equal((await daemon.plan({ job })).imageDigest, digest);
+    });
+
+    it('falls back on what is not all here if the caller has the tree', async () => {
       await restart(noTtl);
       const { imageDigest } = await daemon.plan();
       await removeBlob(layers[1] as Buffer);
       breakDown();
-      await assert.rejects(daemon.plan(), failure(status.UNAVAILABLE, 'registry-unreachable', /./));
       const { notice } = await daemon.plan({ unpackedDigests: [imageDigest ?? ''] });
       assert.match(notice ?? '', /running what/);
     });
