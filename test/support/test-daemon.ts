@@ -43,8 +43,8 @@ export class TestDaemon {
     return suite;
   }
 
-  /** `more` is added to the configuration, in front. */
-  async startDaemon(more = ''): Promise<void> {
+  /** `more` is added to the configuration, in front, and `store` to what it says about the store. */
+  async startDaemon(more = '', store = ''): Promise<void> {
     const { directory } = this;
     const config = parseConfigFile(
       `${more}
@@ -53,6 +53,7 @@ export class TestDaemon {
        blob_socket = "${directory}/blobs.sock"
        [store]
        directory = "${directory}/store"
+       ${store}
        [registries."${this.registry.host}"]
        http = true`,
       'test',

@@ -132,4 +132,22 @@ describe('stowaged, as a site has set it up', () => {
     assert.equal(daemon.registry.count(new RegExp(sha256(first))), 1);
     assert.equal(daemon.registry.count(new RegExp(sha256(second))), 2);
   });
+
+  it('keeps what a ticket stands for until it is redeemed, and what was prefetched only as long as there is room', async () => {
+    await daemon.stopDaemon();
+    await daemon.startDaemon('', 'max_bytes = 250_000');
+    daemon.registry.addImage('team/third', '1', { layers: [Buffer.alloc(200_000, 'c')] });
+    await daemon.plan({ prefetch: true });
+    await daemon.plan({ ...image('team/third:1'), prefetch: true });
+    const tickets = (await daemon.prepare()).flatMap(
+      ({ layers: early, plan }) => (early ?? plan)?.blobTicket ?? [],
+    );
+    await assert.rejects(
+      daemon.plan(image('team/third:1')),
+      failure(status.RESOURCE_EXHAUSTED, 'store-full', /./),
+    );
+    assert.equal(tickets.length, 2);
+    for (const ticket of tickets) assert.equal(await daemon.redeem(ticket), 0);
+    await daemon.plan(image('team/third:1'));
+  });
 });
