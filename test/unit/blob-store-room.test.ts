@@ -246,7 +246,10 @@ describe('Room', () => {
       get blobs() {
         return present.size;
       },
-      take: async () => (looks++, [...present.values()]),
+      take: async (visit: (blob: unknown) => void) => {
+        looks++;
+        for (const blob of present.values()) visit(blob);
+      },
     };
     const room = new Room(
       {

@@ -66,11 +66,11 @@ describe('BlobStore, and who may read what', () => {
 
   it('does not believe a registry that claims to have a blob which it never sent', async () => {
     const claims: BlobSource = {
-      ...from(sends(Buffer.alloc(secret.length)).bytes),
+      ...sends(Buffer.alloc(secret.length)),
       probe: async () => undefined,
     };
     await assert.rejects(store.ensure(foreign, claims, caller()), { code: 'content-mismatch' });
-    const sendsNothing: BlobSource = { ...from(sends(Buffer.alloc(0)).bytes), probe: async () => undefined };
+    const sendsNothing: BlobSource = { ...sends(Buffer.alloc(0)), probe: async () => undefined };
     await assert.rejects(store.ensure(foreign, sendsNothing, caller()), { code: 'content-mismatch' });
     assert.equal(await isReadable(foreign), false);
   });

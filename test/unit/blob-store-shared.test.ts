@@ -262,7 +262,7 @@ describe('BlobStore, with a directory that nodes share', () => {
 describe('Claims', () => {
   let directory: string;
   const times = { beatMs: 20, staleMs: 200, lookMs: 5 };
-  const signal = new AbortController().signal;
+  const signals = (): AbortSignal => new AbortController().signal;
   const claims = (changes = {}): Claims =>
     new Claims(directory, new SharedFiles(5000), { ...times, ...changes });
   const quiet = (): void => undefined;
@@ -270,7 +270,7 @@ describe('Claims', () => {
   afterEach(() => rm(directory, { recursive: true }));
 
   it('gives one of many a claim, and the others notice its end', async () => {
-    const all = Array.from({ length: 16 }, () => claims().take('key', signal, quiet));
+    const all = Array.from({ length: 16 }, () => claims().take('key', signals(), quiet));
     const winner = await Promise.race(all);
     assert.ok(winner);
     await sleep(3 * times.staleMs);
@@ -281,12 +281,12 @@ describe('Claims', () => {
   });
 
   it('does not take a claim over that beats, however old it is', async () => {
-    const claim = await claims().take('key', signal, quiet);
+    const claim = await claims().take('key', signals(), quiet);
     const [name = ''] = await readdir(directory);
     await utimes(join(directory, name), 1, 1);
     let over = false;
     const waiting = claims()
-      .take('key', signal, quiet)
+      .take('key', signals(), quiet)
       .then((got) => ((over = true), got));
     await sleep(3 * times.staleMs);
     assert.equal(over, false);
@@ -295,8 +295,8 @@ describe('Claims', () => {
   });
 
   it('lets one of many take over a claim that does not change, and only that one', async () => {
-    await claims({ beatMs: 1_000_000 }).take('key', signal, quiet);
-    const all = Array.from({ length: 16 }, () => claims().take('key', signal, quiet));
+    await claims({ beatMs: 1_000_000 }).take('key', signals(), quiet);
+    const all = Array.from({ length: 16 }, () => claims().take('key', signals(), quiet));
     const winner = await Promise.race(all);
     assert.ok(winner);
     await winner.release();
@@ -305,18 +305,18 @@ describe('Claims', () => {
   });
 
   it('takes over what a node left that was killed before it could write', async () => {
-    const claim = await claims().take('key', signal, quiet);
+    const claim = await claims().take('key', signals(), quiet);
     const [name = ''] = await readdir(directory);
     await claim?.release();
     await writeFile(join(directory, name), '');
-    const taken = await claims().take('key', signal, quiet);
+    const taken = await claims().take('key', signals(), quiet);
     assert.ok(taken);
     await taken.release();
   });
 
   it('does not remove the claim of somebody who took it over', async () => {
-    const slow = await claims({ beatMs: 1_000_000 }).take('key', signal, quiet);
-    const taken = await claims().take('key', signal, quiet);
+    const slow = await claims({ beatMs: 1_000_000 }).take('key', signals(), quiet);
+    const taken = await claims().take('key', signals(), quiet);
     await slow?.release();
     assert.equal((await readdir(directory)).length, 1);
     await taken?.release();

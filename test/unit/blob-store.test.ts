@@ -145,13 +145,14 @@ describe('BlobStore', () => {
     });
   });
 
-  it('removes what is no blob when it opens', async () => {
+  it('removes what is no blob after it was opened', async () => {
     await store.put(blob.digest, scope, bytes);
     await store.close();
     await writeFile(join(directory, 'blobs/sha256/half-made'), 'x');
     await mkdir(join(directory, 'blobs/sha256', 'f'.repeat(64)));
     store = await BlobStore.open(storeConfig(directory));
-    assert.deepEqual(await readdir(join(directory, 'blobs/sha256')), [blob.digest.slice('sha256:'.length)]);
+    while ((await readdir(join(directory, 'blobs/sha256'))).length > 1) await sleep(5);
+    assert.equal(await store.sizeOf(blob.digest), bytes.length);
   });
 
   it('says in words that the disk is full', () => {

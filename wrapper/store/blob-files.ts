@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs';
-import { mkdir, open, readdir, rm, stat, unlink, utimes, type FileHandle } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, opendir, rm, stat, unlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { addon } from '../addon/addon.js';
@@ -23,18 +23,13 @@ export interface StoredBlob {
 export class BlobFiles {
   private constructor(private readonly directory: string) {}
 
-  /** Throws `start-refused` too, if the file system is of no use. With `tidy`, what is no blob is removed. */
-  static async open(directory: string, tidy: boolean): Promise<BlobFiles> {
+  /** Throws `start-refused` too, if the file system is of no use. */
+  static async open(directory: string): Promise<BlobFiles> {
     const files = new BlobFiles(directory);
     for (const algorithm of algorithms) {
       const shelf = join(directory, algorithm);
       await mkdir(shelf, { recursive: true, mode: 0o700 });
       proveTemporary(shelf);
-      if (!tidy) continue;
-      for (const entry of await readdir(shelf, { withFileTypes: true })) {
-        if (!entry.isFile() || !isDigest(`${algorithm}:${entry.name}`))
-          await rm(join(shelf, entry.name), { recursive: true, force: true });
-      }
     }
     return files;
   }
@@ -59,9 +54,23 @@ export class BlobFiles {
     return open(this.path(digest), 'r');
   }
 
-  async list(algorithm: Algorithm): Promise<string[]> {
-    const names = await readdir(join(this.directory, algorithm));
-    return names.map((name) => `${algorithm}:${name}`).filter(isDigest);
+  /** The digests of all blobs of one algorithm, a few at a time: there may be very many. */
+  async *list(algorithm: Algorithm): AsyncGenerator<string> {
+    for await (const entry of await opendir(join(this.directory, algorithm), { bufferSize: 512 })) {
+      const digest = `${algorithm}:${entry.name}`;
+      if (entry.isFile() && isDigest(digest)) yield digest;
+    }
+  }
+
+  /** Removes what is no blob; nothing of a process that is running. */
+  async tidy(): Promise<void> {
+    for (const algorithm of algorithms) {
+      const shelf = join(this.directory, algorithm);
+      for await (const entry of await opendir(shelf, { bufferSize: 512 })) {
+        if (!entry.isFile() || !isDigest(`${algorithm}:${entry.name}`))
+          await rm(join(shelf, entry.name), { recursive: true, force: true });
+      }
+    }
   }
 
   /** Whoever has it open can go on reading. Returns whether it was here. */

@@ -5,7 +5,6 @@ import { dirname, join } from 'node:path';
 import { addon } from '../addon/addon.js';
 import type { StoreConfig } from '../config/config.js';
 import { StowageError, systemErrorCode } from '../error.js';
-import { algorithms } from '../image/digest.js';
 import type { OnWait } from '../registry/patience.js';
 import { SessionClosed } from '../registry/session.js';
 import type { Log } from '../telemetry/log.js';
@@ -80,8 +79,7 @@ export class BlobStore {
   readonly #leaving = new Map<string, Promise<void>>();
   readonly #census: Census;
   readonly #room: Room;
-  readonly #swept: Promise<void>;
-  readonly #counted: Promise<unknown>;
+  readonly #counted: Promise<void>;
   readonly #tidying: NodeJS.Timeout;
   /** Copies to the shared directory. */
   readonly #copying = new Set<Promise<void>>();
@@ -109,8 +107,7 @@ export class BlobStore {
       config,
     );
     // What cannot be counted now is said when something is asked of the store.
-    this.#swept = isAlone ? this.#removeUnknown().catch(() => undefined) : Promise.resolve();
-    this.#counted = this.#swept.then(() => this.#census.take()).catch(() => undefined);
+    this.#counted = this.#count(isAlone).catch(() => undefined);
     this.#tidying = setInterval(() => void this.#tidy(), tidyMs).unref();
     void this.shared?.sweep();
   }
@@ -132,7 +129,7 @@ export class BlobStore {
           `the image store ${directory} is in use by another stowaged: stop that one, or set store.directory to another place`,
         );
       }
-      const files = await BlobFiles.open(join(directory, 'blobs'), use === 'alone');
+      const files = await BlobFiles.open(join(directory, 'blobs'));
       const provenance = await Provenance.open(join(directory, 'origins'));
       const shared = config.shared === undefined ? undefined : new SharedDirectory(config.shared, log);
       return new BlobStore(config, lock, files, provenance, shared, use === 'alone');
@@ -151,7 +148,7 @@ export class BlobStore {
   async close(): Promise<void> {
     clearInterval(this.#tidying);
     this.#closing.abort(new Error('the store was closed'));
-    await Promise.all([...this.#copying, this.#swept]);
+    await Promise.all([...this.#copying, this.#counted]);
     await this.lock.close();
   }
 
@@ -286,13 +283,13 @@ export class BlobStore {
       }
       // Those who read a draft wait for its bytes, also if another way into the store was faster.
       if (blob && !this.#drafts.find(key)) return 0;
-      for (let ownSourceFailed = false; ;) {
-        let ownSource = false;
+      const begun = { byUs: false };
+      for (;;) {
         try {
           await this.#downloads.run(
             key,
             (signal, emit) => {
-              ownSource = true;
+              begun.byUs = true;
               return this.#deliver(request, source, signal, emit);
             },
             caller,
@@ -300,8 +297,7 @@ export class BlobStore {
           return blob ? 0 : size;
         } catch (error) {
           // Whoever began it has left, and with it went what it had logged in with.
-          ownSourceFailed ||= ownSource;
-          if (!(error instanceof SessionClosed) || ownSourceFailed || caller.signal.aborted) throw error;
+          if (!(error instanceof SessionClosed) || begun.byUs || caller.signal.aborted) throw error;
         }
       }
     } finally {
@@ -329,12 +325,12 @@ export class BlobStore {
     return this.#guard(async () => {
       await this.#counted;
       const removed = { blobs: 0, bytes: 0 };
-      for (const blob of await this.#census.take()) {
-        if (keep.has(blob.digest) || this.#pins.has(blob.digest)) continue;
+      await this.#census.take(async (blob) => {
+        if (keep.has(blob.digest) || this.#pins.has(blob.digest)) return;
         if (!dryRun) await this.#remove(blob);
         removed.blobs++;
         removed.bytes += blob.bytes;
-      }
+      });
       return removed;
     });
   }
@@ -556,24 +552,30 @@ export class BlobStore {
     await removing;
   }
 
-  /** Blobs that nobody may read, and what is said about blobs that are not here: both are left by a crash. */
-  async #removeUnknown(): Promise<void> {
-    for (const algorithm of algorithms) {
-      const known = new Set(await this.provenance.list(algorithm));
-      const present = new Set(await this.files.list(algorithm));
-      const strange = [
-        ...[...present].filter((digest) => !known.has(digest)),
-        ...[...known].filter((digest) => !present.has(digest)),
-      ];
-      for (const digest of strange) {
-        if (this.#closing.signal.aborted) return;
-        const [blob, scopes] = await this.#find(digest);
-        const isWhole = blob !== undefined && scopes.size > 0;
-        // What is being written just now is pinned.
-        if (isWhole || this.#pins.has(digest)) continue;
-        await this.#remove(blob ?? { digest, bytes: 0, usedAtMs: 0 });
-      }
+  /**
+   * Counts what is here. A store of this process alone is rid of what a crash left: blobs that nobody may read,
+   * and what is said about blobs that are not here.
+   */
+  async #count(isAlone: boolean): Promise<void> {
+    const { signal } = this.#closing;
+    if (isAlone) await this.files.tidy();
+    await this.#census.take(async ({ digest }) => {
+      if (isAlone && !(await this.provenance.has(digest))) await this.#removeUnknown(digest);
+    }, signal);
+    let told = 0;
+    if (isAlone && !signal.aborted) for await (const _ of this.provenance.list()) told++;
+    if (told <= this.#census.blobs) return;
+    for await (const digest of this.provenance.list()) {
+      if (signal.aborted) return;
+      if ((await this.files.find(digest)) === undefined) await this.#removeUnknown(digest);
     }
+  }
+
+  async #removeUnknown(digest: string): Promise<void> {
+    const [blob, scopes] = await this.#find(digest);
+    // What is being written just now is pinned.
+    if ((blob && scopes.size > 0) || this.#pins.has(digest)) return;
+    await this.#remove(blob ?? { digest, bytes: 0, usedAtMs: 0 });
   }
 
   async #tidy(): Promise<void> {

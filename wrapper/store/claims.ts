@@ -76,7 +76,7 @@ export class Claims {
       (await this.files.readText(path))?.startsWith(token) ?? false;
     const beating = (async () => {
       for (let beat = 1; ; beat++) {
-        await sleep(this.times.beatMs, undefined, { signal: ended.signal });
+        await sleep(this.times.beatMs, undefined, { signal: ended.signal, ref: false });
         if (!(await isOurs())) return;
         await this.files.overwrite(path, contentOf(token, beat));
       }

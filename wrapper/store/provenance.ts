@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, opendir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { systemErrorCode } from '../error.js';
-import { type Algorithm, algorithms, isDigest, splitDigest } from '../image/digest.js';
+import { algorithms, isDigest, splitDigest } from '../image/digest.js';
 import { formatOrigins, mostScopes, parseOrigins, withScope } from './origins.js';
 import { syncDirectory } from './sync-directory.js';
 
@@ -27,6 +27,16 @@ export class Provenance {
     return parseOrigins(await this.#text(digest));
   }
 
+  /** Whether anything is written about it; a quick look. */
+  async has(digest: string): Promise<boolean> {
+    try {
+      return (await stat(this.#path(digest))).size > 0;
+    } catch (error) {
+      if (systemErrorCode(error) === 'ENOENT') return false;
+      throw error;
+    }
+  }
+
   /** Only for bytes that were verified. */
   async add(digest: string, scope: string): Promise<void> {
     const before = this.#writing.get(digest) ?? Promise.resolve();
@@ -43,15 +53,15 @@ export class Provenance {
     await rm(this.#path(digest), { force: true });
   }
 
-  /** The digests of one algorithm about which something is written. What is left of a crash is removed. */
-  async list(algorithm: Algorithm): Promise<string[]> {
-    const digests: string[] = [];
-    for (const name of await readdir(join(this.directory, algorithm))) {
-      const digest = `${algorithm}:${name}`;
-      if (isDigest(digest)) digests.push(digest);
-      else await rm(join(this.directory, algorithm, name), { recursive: true, force: true });
+  /** The digests about which something is written, a few at a time. What is left of a crash is removed. */
+  async *list(): AsyncGenerator<string> {
+    for (const algorithm of algorithms) {
+      for await (const { name } of await opendir(join(this.directory, algorithm), { bufferSize: 512 })) {
+        const digest = `${algorithm}:${name}`;
+        if (isDigest(digest)) yield digest;
+        else await rm(join(this.directory, algorithm, name), { recursive: true, force: true });
+      }
     }
-    return digests;
   }
 
   async #write(digest: string, scope: string): Promise<void> {

@@ -85,7 +85,7 @@ export class Room {
   clear(bytes: number): Promise<boolean> {
     return this.#inTurn(async () => {
       const enough = { bytes, blobs: fewBlobs, reason: '' };
-      return this.#remove(await this.#idle(), enough);
+      return this.#remove((await this.#idle()).oldest, enough);
     });
   }
 
@@ -94,11 +94,15 @@ export class Room {
     return this.#inTurn(async () => {
       const { maxAgeMs } = this.budget;
       if (maxAgeMs > 0) {
-        const oldest = Date.now() - maxAgeMs;
-        for (const blob of await this.#idle()) if (blob.usedAtMs < oldest) await this.premises.remove(blob);
+        const before = Date.now() - maxAgeMs;
+        await this.premises.census.take(async (blob) => {
+          const mayGo = blob.usedAtMs < before && this.premises.isIdle(blob.digest);
+          if (mayGo) await this.premises.remove(blob);
+        });
       }
-      const shortage = await this.#shortage();
-      if (shortage) await this.#remove(await this.#idle(), shortage);
+      for (let shortage; (shortage = await this.#shortage());) {
+        if (!(await this.#remove((await this.#idle()).oldest, shortage))) return;
+      }
     });
   }
 
@@ -145,8 +149,8 @@ export class Room {
   async #evict(shortage: Shortage): Promise<boolean> {
     const known = this.#candidates.splice(0);
     if (suffices(known, shortage)) return this.#remove(known, shortage);
-    const idle = await this.#idle();
-    return suffices(idle, shortage) && this.#remove(idle, shortage);
+    const { oldest, bytes, blobs } = await this.#idle();
+    return bytes >= shortage.bytes && blobs >= shortage.blobs && this.#remove(oldest, shortage);
   }
 
   /** Removes from the first on until it is enough. Returns whether anything went. */
@@ -163,14 +167,25 @@ export class Room {
       bytes -= now.bytes;
       blobs--;
     }
-    this.#candidates = candidates.slice(next, next + mostCandidates);
+    this.#candidates = candidates.slice(next);
     return removed;
   }
 
-  /** What nothing needs now, the longest unused first. */
-  async #idle(): Promise<StoredBlob[]> {
-    const blobs = await this.premises.census.take();
-    return blobs.filter(({ digest }) => this.premises.isIdle(digest)).sort((a, b) => a.usedAtMs - b.usedAtMs);
+  /** How much nothing needs now, and of that what was not used for longest. */
+  async #idle(): Promise<{ oldest: StoredBlob[]; bytes: number; blobs: number }> {
+    const idle = { oldest: [] as StoredBlob[], bytes: 0, blobs: 0 };
+    const cut = (): void => {
+      idle.oldest = idle.oldest.sort((a, b) => a.usedAtMs - b.usedAtMs).slice(0, mostCandidates);
+    };
+    await this.premises.census.take((blob) => {
+      if (!this.premises.isIdle(blob.digest)) return;
+      idle.bytes += blob.bytes;
+      idle.blobs++;
+      idle.oldest.push(blob);
+      if (idle.oldest.length > 4 * mostCandidates) cut();
+    });
+    cut();
+    return idle;
   }
 }
 

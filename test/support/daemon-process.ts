@@ -1,0 +1,81 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+
+import { Client, credentials } from '@grpc/grpc-js';
+
+import { imageService, type PrepareResponseMessage } from '../../wrapper/rpc/definitions.js';
+import { client, eventsOf, type Request } from './test-daemon.js';
+
+/** As whom daemons run that are processes of their own: stowaged does not run as root. */
+const ordinary = 65432;
+const isRoot = process.getuid?.() === 0;
+
+/** A directory that a DaemonProcess may write to, and nobody else. */
+export const makeOwnDirectory = (path: string): string => {
+  mkdirSync(path, { mode: 0o700 });
+  if (isRoot) chownSync(path, ordinary, ordinary);
+  return path;
+};
+
+/** A stowaged in a process of its own, as an ordinary user. */
+export class DaemonProcess {
+  private constructor(
+    readonly directory: string,
+    private readonly child: ChildProcess,
+    private readonly grpc: Client,
+  ) {}
+
+  /** Below `directory`, which is of makeOwnDirectory. Its store is in `store`. */
+  static async start(directory: string, registryHost: string, store = ''): Promise<DaemonProcess> {
+    const config = `${directory}/stowaged.toml`;
+    writeFileSync(
+      config,
+      `[listen]
+       socket = "${directory}/api.sock"
+       blob_socket = "${directory}/blobs.sock"
+       [store]
+       directory = "${directory}/store"
+       min_free_bytes = 0
+       ${store}
+       [registries."${registryHost}"]
+       http = true`,
+    );
+    const child = spawn(process.execPath, ['build/js/wrapper/stowaged.js', '--config', config], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      ...(isRoot ? { uid: ordinary, gid: ordinary } : {}),
+    });
+    let said = '';
+    await new Promise<void>((resolve, reject) => {
+      child.stderr.on('data', (text: Buffer) => {
+        said += text.toString();
+        if (said.includes('"event":"started"')) resolve();
+      });
+      child.once('exit', () => reject(new Error(`stowaged ended: ${said}`)));
+    });
+    const grpc = new Client(`unix:${directory}/api.sock`, credentials.createInsecure());
+    return new DaemonProcess(directory, child, grpc);
+  }
+
+  /** The events of one call until the plan. */
+  async prepare(reference: string): Promise<PrepareResponseMessage[]> {
+    const { path, requestSerialize, responseDeserialize } = imageService.prepare;
+    const call = this.grpc.makeBidiStreamRequest(
+      path,
+      requestSerialize as (request: Request) => Buffer,
+      responseDeserialize as (bytes: Buffer) => PrepareResponseMessage,
+    );
+    call.write({ client, reference });
+    call.end();
+    return eventsOf(call);
+  }
+
+  /** SIGKILL by default: from one moment to the next nothing of it is there any more. */
+  async kill(signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
+    this.grpc.close();
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    const ended = once(this.child, 'exit');
+    this.child.kill(signal);
+    await ended;
+  }
+}
