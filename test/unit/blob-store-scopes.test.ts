@@ -166,16 +166,18 @@ describe('BlobStore, and who may read what', () => {
   it('goes on with the source of a caller who still waits when the one who began has gone', async () => {
     const blob = Buffer.from('handed on');
     const leaving = new AbortController();
-    let closed = false;
+    let [began, closed] = [false, false];
     const leavers = from(async function* () {
+      began = true;
       yield blob.subarray(0, 3);
       while (!closed) await sleep(5);
       throw new SessionClosed();
     });
     const first = assert.rejects(store.ensure(blobOf(blob), leavers, caller(leaving.signal)), /left/);
+    while (!began) await sleep(5);
     const own = [sends(blob), sends(blob)];
     const others = own.map((source) => store.ensure(blobOf(blob), source, caller()));
-    await sleep(20);
+    await sleep(100);
     leaving.abort(new Error('left'));
     closed = true;
     await first;

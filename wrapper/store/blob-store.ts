@@ -490,15 +490,21 @@ export class BlobStore {
     bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
     onProgress: (doneBytes: number) => void,
   ): Promise<void> {
-    await draft.fill(this.files.path(digest), { digest, size }, bytes, onProgress);
-    if (this.#judged.has(draft)) return;
-    this.#judged.add(draft);
-    const file = await draft.openForReading();
+    const arrived = this.#census.coming(digest, size);
+    let isNew = false;
     try {
-      // If somebody else's file has the name, that one was counted when it came.
-      if ((await file.stat()).nlink > 0) this.#census.came(digest, size);
+      await draft.fill(this.files.path(digest), { digest, size }, bytes, onProgress);
+      if (this.#judged.has(draft)) return;
+      this.#judged.add(draft);
+      const file = await draft.openForReading();
+      try {
+        // If somebody else's file has the name, that one was counted when it came.
+        isNew = (await file.stat()).nlink > 0;
+      } finally {
+        await file.close();
+      }
     } finally {
-      await file.close();
+      arrived(isNew);
     }
   }
 

@@ -8,6 +8,7 @@ const lookers = 2;
 export class Census {
   #blobs = 0;
   #bytes = 0;
+  readonly #arrivals = new Map<string, { expected: number; wasSkipped: boolean }>();
   #look: Look | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -21,7 +22,22 @@ export class Census {
     return this.#bytes;
   }
 
-  came(digest: string, bytes: number): void {
+  /**
+   * A blob is on its way; what is returned is called when it has come, or not. Until then nobody can tell whether
+   * a file of that name was counted.
+   */
+  coming(digest: string, bytes: number): (isNew: boolean) => void {
+    const arrival = this.#arrivals.get(digest) ?? { expected: 0, wasSkipped: false };
+    arrival.expected++;
+    this.#arrivals.set(digest, arrival);
+    return (isNew) => {
+      if (--arrival.expected === 0) this.#arrivals.delete(digest);
+      if (isNew || arrival.wasSkipped) this.#came(digest, bytes);
+      arrival.wasSkipped = false;
+    };
+  }
+
+  #came(digest: string, bytes: number): void {
     this.#blobs++;
     this.#bytes += bytes;
     this.#look?.count(digest, bytes);
@@ -54,7 +70,9 @@ export class Census {
             if (next.done || signal?.aborted) return;
             const blob = await this.files.find(next.value);
             if (!blob) continue;
-            look.count(blob.digest, blob.bytes);
+            const arrival = this.#arrivals.get(blob.digest);
+            if (arrival) arrival.wasSkipped = true;
+            else look.count(blob.digest, blob.bytes);
             await visit(blob);
           }
         };
