@@ -8,6 +8,8 @@ import { ApiSocket } from './rpc/api-socket.js';
 import { BlobSocket } from './rpc/blob-socket.js';
 import { HealthService } from './rpc/health-service.js';
 import { ImageService } from './rpc/image-service.js';
+import { NodeService } from './rpc/node-service.js';
+import { RunningRequests } from './rpc/running.js';
 import { Tickets } from './rpc/tickets.js';
 import type { TicketedBlobs, Workshop } from './rpc/workshop.js';
 import { BlobStore } from './store/blob-store.js';
@@ -33,6 +35,7 @@ export class Daemon {
   static async start(config: Config, log: Log): Promise<Daemon> {
     const store = await BlobStore.open(config.store, 'alone', log);
     const catalog = await Catalog.open(config.store.directory, log);
+    const running = new RunningRequests();
     const tickets = new Tickets<TicketedBlobs>();
     const registry = new RegistryClient({ limits: config.download, registries: config.registries });
     const workshop: Workshop = {
@@ -44,22 +47,25 @@ export class Daemon {
       admission: new Admission(config.limits),
       store,
       catalog,
+      running,
       resolutions: new Resolutions(catalog),
       tickets,
       images: new Map(),
     };
     const mode = config.mode === 'service' ? 0o666 : 0o600;
     const image = new ImageService(workshop, log);
+    const node = new NodeService(workshop, log);
     const health = new HealthService();
     const { socket, blobSocket } = config.listen;
     let blobs: BlobSocket | undefined;
     try {
       blobs = await BlobSocket.open(blobSocket, mode, tickets, store, log);
-      const api = await ApiSocket.open(socket, mode, { image, health }, log);
+      const api = await ApiSocket.open(socket, mode, { image, node, health }, log);
       return new Daemon(workshop, image, health, api, blobs);
     } catch (error) {
       blobs?.close();
       registry.close();
+      await catalog.close();
       await store.close();
       throw error;
     }

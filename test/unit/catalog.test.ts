@@ -64,7 +64,8 @@ describe('catalog', () => {
       scope: 'docker.io/library/ubuntu',
       ...resolution,
       imageDigest: digest('b'),
-      blobs: [...documents, { digest: digest('d'), size: 40 }, { digest: digest('e'), size: 50 }],
+      blobs: [{ digest: digest('d'), size: 40 }, { digest: digest('e'), size: 50 }, ...documents],
+      layerCount: 2,
       layerBytes: 90,
       resolvedAtMs: 600_000,
       usedAtMs: 600_000,
@@ -144,8 +145,8 @@ describe('catalog', () => {
     catalog.resolved(7, ubuntu, { digest: digest('9'), mediaType: undefined });
     // A job that still runs what the tag was.
     catalog.used(7, ubuntu, image);
-    const { imageDigest, blobs, layerBytes } = catalog.find(7, ubuntu.canonical) ?? assert.fail();
-    assert.deepEqual([imageDigest, blobs, layerBytes], ['', [], 0]);
+    const { imageDigest, blobs, layerCount, layerBytes } = catalog.find(7, ubuntu.canonical) ?? assert.fail();
+    assert.deepEqual([imageDigest, blobs, layerCount, layerBytes], ['', [], 0, 0]);
     await catalog.close();
   });
 

@@ -5,9 +5,10 @@ import { reasonOf } from '../error.js';
 import { largestDocumentBytes } from '../image/json-document.js';
 import type { Log } from '../telemetry/log.js';
 import { Connections } from './connections.js';
-import { healthService, imageService } from './definitions.js';
+import { healthService, imageService, nodeService } from './definitions.js';
 import type { HealthService } from './health-service.js';
 import type { ImageService } from './image-service.js';
+import type { NodeService } from './node-service.js';
 import { labelSocket, peerOf } from './peer.js';
 import { listenAt } from './unix-socket.js';
 
@@ -28,10 +29,10 @@ export class ApiSocket {
   static async open(
     path: string,
     mode: number,
-    services: { image: ImageService; health: HealthService },
+    services: { image: ImageService; node: NodeService; health: HealthService },
     log: Log,
   ): Promise<ApiSocket> {
-    const { image, health } = services;
+    const { image, node, health } = services;
     const grpc = new Server({
       'grpc.max_receive_message_length': largestMessageBytes,
       'grpc.max_send_message_length': largestMessageBytes,
@@ -42,6 +43,11 @@ export class ApiSocket {
     grpc.addService(imageService, {
       prepare: (call: Parameters<ImageService['prepare']>[0]) => void image.prepare(call),
       getVersion: (...call: Parameters<ImageService['getVersion']>) => image.getVersion(...call),
+    });
+    grpc.addService(nodeService, {
+      getStatus: (...call: Parameters<NodeService['getStatus']>) => node.getStatus(...call),
+      listImages: (...call: Parameters<NodeService['listImages']>) => node.listImages(...call),
+      prune: (...call: Parameters<NodeService['prune']>) => node.prune(...call),
     });
     grpc.addService(healthService, {
       check: (...call: Parameters<HealthService['check']>) => health.check(...call),

@@ -14,6 +14,7 @@ import { peerFromLabel } from './peer.js';
 import { prepare } from './prepare.js';
 import { ProgressReporter } from './progress.js';
 import { checkRequest, thisSide } from './request.js';
+import type { RunningRequests } from './running.js';
 import { asStowageError, statusOf } from './status.js';
 import type { Request, Workshop } from './workshop.js';
 
@@ -51,7 +52,11 @@ export class ImageService {
 
   async prepare(call: PrepareCall): Promise<void> {
     const controller = new AbortController();
-    const progress = new ProgressReporter((event) => void call.write({ progress: event }));
+    let running: ReturnType<RunningRequests['add']> | undefined;
+    const progress = new ProgressReporter((event) => {
+      running?.update(event);
+      call.write({ progress: event });
+    });
     const began = performance.now();
     const { signal } = controller;
     const conversation = new Conversation({
@@ -81,6 +86,18 @@ export class ImageService {
       request.callerUid = peerFromLabel(call.getPeer()).uid;
       call.write({ welcome: thisSide });
       said = await conversation.request();
+      running = this.workshop.running.add({
+        uid: request.callerUid,
+        job: {
+          jobId: said.job?.jobId ?? 0,
+          stepId: said.job?.stepId ?? 0,
+          nodeName: said.job?.nodeName ?? '',
+        },
+        reference: withoutCredentials(said.reference.slice(0, 300)),
+        progress: {},
+        beganMs: began,
+        prefetch: said.prefetch,
+      });
       const plan = await prepare(this.workshop, checkRequest(said), request);
       call.write({ plan });
       call.end();
@@ -90,6 +107,7 @@ export class ImageService {
       if (!(failure instanceof Cancelled)) call.emit('error', statusOf(naming(request.notes.image, failure)));
     } finally {
       progress.close();
+      running?.end();
       this.#running.delete(controller);
       this.#report(said, request, performance.now() - began, failure);
     }

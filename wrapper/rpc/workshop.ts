@@ -12,6 +12,7 @@ import type { Catalog } from '../store/catalog.js';
 import type { LayerProgress } from '../store/download-layers.js';
 import type { Resolutions } from '../store/resolutions.js';
 import type { Stopwatch } from '../telemetry/stopwatch.js';
+import type { RunningRequests } from './running.js';
 import type { Redeemable, Tickets } from './tickets.js';
 
 /** What the daemon works with; one of each for its whole life. */
@@ -24,6 +25,7 @@ export interface Workshop {
   admission: Admission;
   store: BlobStore;
   catalog: Catalog;
+  running: RunningRequests;
   resolutions: Resolutions;
   tickets: Tickets<TicketedBlobs>;
   /** Images of registries read before, by repository and the digest that a reference stood for. */

@@ -13,6 +13,7 @@ export interface CatalogEntry {
   mediaType?: string;
   imageDigest: string;
   blobs: { digest: string; size: number }[];
+  layerCount: number;
   layerBytes: number;
   resolvedAtMs: number;
   usedAtMs: number;
@@ -41,8 +42,8 @@ const documentSchema = {
       items: {
         type: 'object',
         required: [
-          ...['canonical', 'scope', 'digest', 'imageDigest', 'blobs', 'layerBytes'],
-          ...['resolvedAtMs', 'usedAtMs'],
+          ...['canonical', 'scope', 'digest', 'imageDigest', 'blobs', 'layerCount'],
+          ...['layerBytes', 'resolvedAtMs', 'usedAtMs'],
         ],
         properties: {
           canonical: name,
@@ -54,6 +55,7 @@ const documentSchema = {
             type: 'array',
             items: { type: 'object', required: ['digest', 'size'], properties: { digest, size: whole } },
           },
+          layerCount: whole,
           layerBytes: whole,
           resolvedAtMs: whole,
           usedAtMs: whole,

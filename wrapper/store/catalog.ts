@@ -24,9 +24,10 @@ export interface KnownImage extends Resolution {
   scope: string;
   /** Of the manifest for this node's platform; "" until it was read. */
   imageDigest: string;
-  /** Indexes, manifest, configuration and layers, each once; [] until they were read. */
+  /** Layers, then indexes, manifest and configuration, each once; [] until they were read. */
   blobs: readonly { digest: string; size: number }[];
-  /** Of the layers as they are in the registry, each counted once. */
+  /** How many of `blobs` are layers, and their bytes as they are in the registry. */
+  layerCount: number;
   layerBytes: number;
   /** Milliseconds since 1970-01-01 UTC. The last use is kept to the minute. */
   resolvedAtMs: number;
@@ -93,11 +94,12 @@ export class Catalog {
   ): void {
     const { canonical } = reference;
     const before = this.find(uid, canonical);
-    const read = before?.digest === digest ? before : { imageDigest: '', blobs: [], layerBytes: 0 };
-    const { imageDigest, blobs, layerBytes } = read;
+    const read =
+      before?.digest === digest ? before : { imageDigest: '', blobs: [], layerCount: 0, layerBytes: 0 };
+    const { imageDigest, blobs, layerCount, layerBytes } = read;
     this.#put({
       ...{ uid, canonical, scope: scopeOf(reference), digest, mediaType: mediaType ?? before?.mediaType },
-      ...{ imageDigest, blobs, layerBytes, resolvedAtMs, usedAtMs: toMinute(this.now()) },
+      ...{ imageDigest, blobs, layerCount, layerBytes, resolvedAtMs, usedAtMs: toMinute(this.now()) },
     });
     this.#writeAfter(uid, writeAfterMs);
   }
@@ -116,7 +118,8 @@ export class Catalog {
       this.#put({
         ...known,
         imageDigest: image.digest,
-        blobs: distinct([...(image.documents ?? []), ...layers]),
+        blobs: distinct([...layers, ...(image.documents ?? [])]),
+        layerCount: layers.length,
         layerBytes: layers.reduce((sum, { size }) => sum + size, 0),
         usedAtMs,
       });
