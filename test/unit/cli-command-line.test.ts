@@ -33,6 +33,10 @@ describe('command line of stowage', () => {
     ['--help'],
     ['unpack', '--help'],
     ['inspect', 'x', '--help'],
+    ['pull', '--help'],
+    ['images', '--help'],
+    ['prune', '--help'],
+    ['status', '--help'],
     ['unpack', '--nosuch', '--help'],
   ]) {
     it(`explains itself: ${args.join(' ')}`, async () => {
@@ -46,16 +50,34 @@ describe('command line of stowage', () => {
   }
 
   for (const [args, sentence] of [
-    [[], 'say what to do: unpack, inspect, --help, --version'],
+    [[], 'say what to do: unpack, inspect, pull, images, prune, status, --help, --version'],
     [['inpect'], 'there is no command "inpect"; did you mean "inspect"?'],
     [['--hlep'], 'there is no option "--hlep"; did you mean "--help"?'],
-    [['frobnicate'], 'there is no command "frobnicate"; known are unpack, inspect, --help, --version'],
+    [
+      ['frobnicate'],
+      'there is no command "frobnicate"; known are unpack, inspect, pull, images, prune, status, --help, --version',
+    ],
     [['unpack', 'busybox'], 'unpack wants a SOURCE and a DIR; "stowage unpack --help" says more'],
     [['unpack', 'a', 'b', 'c'], 'unpack wants a SOURCE and a DIR; "stowage unpack --help" says more'],
     [['unpack', 'a', ''], 'unpack wants a SOURCE and a DIR; "stowage unpack --help" says more'],
     [['unpack', '--', '--help'], 'unpack wants a SOURCE and a DIR; "stowage unpack --help" says more'],
     [['inspect'], 'inspect wants one SOURCE; "stowage inspect --help" says more'],
     [['inspect', '--josn', 'x'], 'there is no option "--josn"; did you mean --json?'],
+    [['pull'], 'pull wants the name of an image; "stowage pull --help" says more'],
+    [['pull', '--pull=newest', 'x'], '--pull wants one of missing, always, never, not "newest"'],
+    [['images', 'x'], 'images wants no arguments; "stowage images --help" says more'],
+    [['images', '--all-user'], 'there is no option "--all-user"; did you mean --all-users?'],
+    [['status', 'x'], 'status wants no arguments; "stowage status --help" says more'],
+    [['status', '--config', 'a', '--socket', 'b'], '--config and --socket exclude each other'],
+    [['prune', '--dry_run'], 'there is no option "--dry_run"; did you mean --dry-run?'],
+    [
+      ['prune', '--unused-for=30'],
+      '--unused-for wants a number with s, m, h, d or w behind it, such as 30d for 30 days, not "30"',
+    ],
+    [
+      ['prune', '--unused-for=-1d'],
+      '--unused-for wants a number with s, m, h, d or w behind it, such as 30d for 30 days, not "-1d"',
+    ],
   ] as const) {
     it(`refuses with status 2: ${JSON.stringify(args)}`, async () => {
       assert.deepEqual(await run(args), { status: 2, stdout: '', stderr: `stowage: ${sentence}\n` });

@@ -76,3 +76,28 @@ export function parseCount(option: string, text: string, most: number): number {
   }
   return count;
 }
+
+const seconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
+
+/** A whole number from 0 on with s, m, h, d or w behind it; returns seconds. Throws UsageError. */
+export function parseDuration(option: string, text: string): number {
+  const [, digits = '', unit = ''] = /^([0-9]{1,9})([a-z])$/.exec(text) ?? [];
+  const unitSeconds = seconds[unit];
+  if (unitSeconds === undefined) {
+    throw new UsageError(
+      `${option} wants a number with s, m, h, d or w behind it, such as 30d for 30 days, not ${quote(text)}`,
+    );
+  }
+  return Number(digits) * unitSeconds;
+}
+
+/** One of a few words. Throws UsageError. */
+export function parseChoice<const Choice extends string>(
+  option: string,
+  text: string,
+  choices: readonly Choice[],
+): Choice {
+  const choice = choices.find((candidate) => candidate === text);
+  if (choice !== undefined) return choice;
+  throw new UsageError(`${option} wants one of ${choices.join(', ')}, not ${quote(text)}`);
+}

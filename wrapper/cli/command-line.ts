@@ -4,17 +4,22 @@ import { escapeControls, quote } from '../image/quote.js';
 import { release } from '../package-root.js';
 import type { Command } from './command.js';
 import { CommandError } from './command-error.js';
+import { images } from './images.js';
 import { inspect } from './inspect.js';
 import { Interruption } from './interruption.js';
+import { prune } from './prune.js';
+import { pull } from './pull.js';
+import { status } from './status.js';
 import type { Surroundings } from './surroundings.js';
 import { unpack } from './unpack.js';
 import { UsageError } from './usage-error.js';
 
-const commands: readonly Command[] = [unpack, inspect];
+const commands: readonly Command[] = [unpack, inspect, pull, images, prune, status];
 
 const usage = `usage: stowage COMMAND [ARGUMENT...]
 
-Works with container images as the user who calls it, with no daemon.
+Works with container images as the user who calls it. unpack and inspect need no daemon; the others ask the
+stowaged of this node.
 
 ${commands.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}\n`).join('')}
   --version   say which release this is, and exit

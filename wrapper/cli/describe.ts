@@ -1,4 +1,4 @@
-import { escapeControls } from '../image/quote.js';
+import { type Fact, formatFacts } from './facts.js';
 import { formatBytes } from './format.js';
 import type { FileInspection, ImageInspection, Inspection } from './inspection.js';
 
@@ -8,7 +8,7 @@ export function describe(inspection: Inspection): string {
     case 'image':
       return describeImage(inspection);
     case 'directory':
-      return table([
+      return formatFacts([
         ['directory', inspection.name],
         ['digest', 'none: it is used where it is, as it is'],
       ]);
@@ -17,12 +17,10 @@ export function describe(inspection: Inspection): string {
   }
 }
 
-type Row = readonly [label: string, text: string | null];
-
 function describeImage(image: ImageInspection): string {
   const { config, layers } = image;
   const others = image.platforms.filter((platform) => platform !== image.platform);
-  const facts = table([
+  const facts = formatFacts([
     ['image', image.name],
     ['digest', image.digest],
     ['platform', image.platform + (others.length > 0 ? ` (there is also ${others.join(', ')})` : '')],
@@ -44,7 +42,7 @@ function describeImage(image: ImageInspection): string {
   const described = layers.map(
     (layer, i) =>
       `\nlayer ${i + 1}\n` +
-      table([
+      formatFacts([
         ['  digest', layer.digest],
         ['  diff_id', layer.diff_id],
         ['  type', layer.media_type],
@@ -57,7 +55,7 @@ function describeImage(image: ImageInspection): string {
 function describeFile(file: FileInspection): string {
   const { squashfs } = file;
   const blocks = typeof squashfs?.block_size === 'number' ? `${squashfs.block_size} B` : null;
-  return table([
+  return formatFacts([
     ['file', file.name],
     ['kind', file.kind],
     ['digest', file.digest],
@@ -77,16 +75,6 @@ function words(list: readonly string[]): string | null {
     : list.map((word) => (/^[^\s"'\\]+$/.test(word) ? word : JSON.stringify(word))).join(' ');
 }
 
-function listed(label: string, texts: readonly string[]): Row[] {
+function listed(label: string, texts: readonly string[]): Fact[] {
   return texts.map((text, i) => [i === 0 ? label : '', text]);
-}
-
-const labelWidth = 13;
-
-/** Facts that are not there have no line. */
-function table(rows: readonly Row[]): string {
-  return rows
-    .filter(([, text]) => text !== null && text !== '')
-    .map(([label, text]) => `${label.padEnd(labelWidth)}${escapeControls(text ?? '')}\n`)
-    .join('');
 }

@@ -4,9 +4,9 @@ import { describe } from './describe.js';
 import { inspectSource } from './inspection.js';
 import { openSource } from './open-source.js';
 import { ProgressLine } from './progress-line.js';
+import { findUnpacker } from './programs.js';
 import { siteConfig } from './site-config.js';
 import type { Surroundings } from './surroundings.js';
-import { findUnpacker } from './unpacker.js';
 import { UsageError } from './usage-error.js';
 
 const usage = `usage: stowage inspect [OPTION...] SOURCE

@@ -11,10 +11,11 @@ import type { Command } from './command.js';
 import { openSource } from './open-source.js';
 import type { OpenedSource, OpenLayer } from './opened-source.js';
 import { ProgressLine } from './progress-line.js';
+import { findUnpacker } from './programs.js';
 import { siteConfig } from './site-config.js';
 import type { Surroundings } from './surroundings.js';
 import { TargetDirectory } from './target-directory.js';
-import { findUnpacker, firstDescriptor, runUnpacker, type UnpackerAnswer } from './unpacker.js';
+import { firstDescriptor, runUnpacker, type UnpackerAnswer } from './unpacker.js';
 import { UsageError } from './usage-error.js';
 import { whileDownloading } from './while-downloading.js';
 

@@ -1,10 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
-import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 
 import { reasonOf } from '../error.js';
-import { packageRoot } from '../package-root.js';
 import { CommandError } from './command-error.js';
 
 /** stowage-unpack's exit statuses, refusal.hh. */
@@ -65,29 +62,6 @@ export async function runUnpacker(program: string, job: UnpackerJob): Promise<Un
   } finally {
     signal.removeEventListener('abort', kill);
   }
-}
-
-/** The program beside the one that runs, or STOWAGE_UNPACK. Throws CommandError if there is none. */
-export function findUnpacker(env: Readonly<NodeJS.ProcessEnv>): string {
-  const named = env['STOWAGE_UNPACK'] ?? '';
-  const places =
-    named === ''
-      ? [
-          join(packageRoot, 'build/libexec/stowage-unpack'),
-          join(packageRoot, '../../libexec/stowage/stowage-unpack'),
-        ]
-      : [named];
-  for (const place of places) {
-    try {
-      accessSync(place, constants.X_OK);
-      return place;
-    } catch {
-      // The next place may have it.
-    }
-  }
-  throw new CommandError(
-    `stowage-unpack is missing (looked for ${places.join(' and ')}): install all of Stowage, or build it with "npm run build"`,
-  );
 }
 
 /** Waits until neither the program nor a child of it is there: they hold the pipes. */
