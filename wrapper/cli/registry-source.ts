@@ -18,8 +18,13 @@ export async function openRegistryImage(
 ): Promise<OpenedImage> {
   const store = await openUserStore(surroundings);
   const registry = new RegistryClient({ limits: config.download, registries: config.registries });
-  const session = registry.session();
-  const supply = { session, transfers: new Transfers(config.download, () => 0), store, uid: surroundings.uid };
+  const session = registry.session(async (...asked) => {
+    const { askLogin } = await import('./login.js');
+    return askLogin(...asked, surroundings);
+  });
+  const rateOf = (name: string): number => config.registries[name]?.maxBytesPerSecond ?? 0;
+  const transfers = new Transfers(config.download, rateOf);
+  const supply = { session, transfers, store, uid: surroundings.uid };
   const closing = new AbortController();
   const signal = AbortSignal.any([surroundings.signal, closing.signal]);
   const waiting = { signal, onWait: (sentence: string) => progress.waiting(sentence) };
