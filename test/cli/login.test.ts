@@ -93,6 +93,25 @@ describe('stowage with a private image', () => {
     });
   }
 
+  it('takes the login from where podman login put it, and remarks that everybody can read it', async () => {
+    const file = sandbox().write(
+      'auth.json',
+      JSON.stringify({ auths: { [registry.host]: { auth: base64('ada:pass word') } } }),
+    );
+    const env = { REGISTRY_AUTH_FILE: file };
+    chmodSync(file, 0o644);
+    sandbox().giveToUser();
+    const open = await sandbox().run(['pull', '--config', config, image], env);
+    assert.equal(open.stdout, `${digest}\n`, open.stderr);
+    assert.match(
+      open.stderr,
+      /^stowage: everybody can read [^\n]*auth\.json[^\n]*\nstowage: \S+ is on this node\n$/,
+    );
+    chmodSync(file, 0o600);
+    const { status, stdout, stderr } = await sandbox().run(commands.unpack(), env);
+    assert.deepEqual([status, stdout, stderr], [0, '', '']);
+  });
+
   it('does not ask for a login when none is needed', async () => {
     const open = await FaultRegistry.start();
     try {

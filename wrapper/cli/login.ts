@@ -29,18 +29,22 @@ const patienceMs = 25_000;
 
 /**
  * The user's login for a registry, from where docker and podman keep logins; undefined if there is none. One
- * program alone knows these places and runs the helpers that they name: stowage-enter. Never throws but the
- * signal's reason: why there is no login is told when the registry refuses.
+ * program alone knows these places and runs the helpers that they name: stowage-enter. What it has to remark,
+ * such as that everybody can read a password, goes to `onRemark`. Throws nothing but the signal's reason: why
+ * there is no login is told when the registry refuses.
  */
 export async function askLogin(
   registry: string,
   repository: string,
   { env, cwd, signal }: Surroundings,
+  onRemark: (sentence: string) => void,
 ): Promise<Login | undefined> {
   signal.throwIfAborted();
   let login: Login;
   try {
-    login = readAnswer(await run(findEnter(env), registry, repository, { env, cwd, signal }));
+    const { printed, remarks } = await run(findEnter(env), registry, repository, { env, cwd, signal });
+    login = readAnswer(printed);
+    remarks.forEach(onRemark);
   } catch (error) {
     signal.throwIfAborted();
     login = {
@@ -72,13 +76,13 @@ function readAnswer(bytes: Buffer): Login {
   };
 }
 
-/** Runs the program, and returns what it printed. Throws with what it said if it failed. */
+/** Runs the program. Throws with the last that it said if it failed. */
 function run(
   program: string,
   registry: string,
   repository: string,
   { env, cwd, signal }: Pick<Surroundings, 'env' | 'cwd' | 'signal'>,
-): Promise<Buffer> {
+): Promise<{ printed: Buffer; remarks: string[] }> {
   const child = spawn(program, ['--login', registry, '--repository', repository], {
     env,
     cwd,
@@ -100,9 +104,10 @@ function run(
       reject(isOver ? new Error(`stowage-enter took more than ${patienceMs / 1000} s`) : error);
     });
     child.once('close', (status, endedBy) => {
-      if (status === 0) return resolve(Buffer.concat(printed));
-      const last = words.trim().split('\n').at(-1) ?? '';
-      reject(new Error(last || `stowage-enter ended with ${endedBy ?? `status ${status}`}`));
+      const said = words.split('\n').map((line) => line.replace(/^stowage: /, ''));
+      const remarks = said.filter((line) => line !== '');
+      if (status === 0) return resolve({ printed: Buffer.concat(printed), remarks });
+      reject(new Error(remarks.at(-1) ?? `stowage-enter ended with ${endedBy ?? `status ${status}`}`));
     });
   });
 }

@@ -71,7 +71,7 @@ async function pullOne(
       },
       askLogin: async (registry, repository) => {
         const { askLogin } = await import('./login.js');
-        return askLogin(registry, repository, surroundings);
+        return askLogin(registry, repository, surroundings, (remark) => progress.say(remark));
       },
     },
   );

@@ -20,7 +20,7 @@ export async function openRegistryImage(
   const registry = new RegistryClient({ limits: config.download, registries: config.registries });
   const session = registry.session(async (...asked) => {
     const { askLogin } = await import('./login.js');
-    return askLogin(...asked, surroundings);
+    return askLogin(...asked, surroundings, (remark) => progress.say(remark));
   });
   const rateOf = (name: string): number => config.registries[name]?.maxBytesPerSecond ?? 0;
   const transfers = new Transfers(config.download, rateOf);
