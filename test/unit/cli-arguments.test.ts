@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 
-import { parseAmount, parseArguments, parseCount } from '../../wrapper/cli/arguments.js';
+import {
+  parseAmount,
+  parseArguments,
+  parseChoice,
+  parseCount,
+  parseDuration,
+} from '../../wrapper/cli/arguments.js';
 import { UsageError } from '../../wrapper/cli/usage-error.js';
 
 const kinds = { 'max-bytes': 'value', config: 'value', quiet: 'flag' } as const;
@@ -83,4 +89,28 @@ describe('arguments of stowage', () => {
       );
     });
   }
+
+  it('reads durations', () => {
+    const durations = ['0d', '90s', '5m', '12h', '30d', '8w'].map((text) =>
+      parseDuration('--unused-for', text),
+    );
+    assert.deepEqual(durations, [0, 90, 300, 43_200, 2_592_000, 4_838_400]);
+  });
+
+  for (const text of ['', '30', 'd', '-1d', '1.5h', '1y', '30D', '1d12h', '9999999999d']) {
+    it(`refuses a duration: ${JSON.stringify(text)}`, () => {
+      assert.throws(
+        () => parseDuration('--unused-for', text),
+        refused(/^--unused-for wants a number with s, m, /),
+      );
+    });
+  }
+
+  it('takes one of a few words', () => {
+    assert.equal(parseChoice('--pull', 'never', ['always', 'never']), 'never');
+    assert.throws(
+      () => parseChoice('--pull', 'Never', ['always', 'never']),
+      refused(/^--pull wants one of always, never, not "Never"$/),
+    );
+  });
 });

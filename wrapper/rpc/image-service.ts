@@ -67,7 +67,6 @@ export class ImageService {
     });
     const request: Request = {
       callerUid: -1,
-      session: this.workshop.registry.session((...asked) => conversation.login(...asked)),
       signal,
       files: conversation,
       askLogin: (...asked) => conversation.login(...asked),
@@ -109,7 +108,6 @@ export class ImageService {
     } finally {
       progress.close();
       running?.end();
-      request.session.close();
       this.#running.delete(controller);
       this.#report(said, request, performance.now() - began, failure);
     }
