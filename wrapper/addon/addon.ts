@@ -16,6 +16,8 @@ interface Addon {
   peerCredentials(socketFd: number): PeerCredentials;
   /** unix(7) SCM_RIGHTS: sends one byte with at most 253 descriptors attached; never waits (EAGAIN). */
   sendDescriptors(socketFd: number, byte: number, fds: readonly number[]): void;
+  /** unix(7): one datagram to a path or, after "@", an abstract name; never waits (EAGAIN). */
+  sendDatagram(address: string, text: string): void;
   /** flock(2) without waiting: false if somebody else holds it. */
   lockFile(fd: number, exclusive: boolean): boolean;
   /** open(2) O_TMPFILE: a nameless file of mode 0600. The caller closes the descriptor. */

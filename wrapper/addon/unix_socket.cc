@@ -4,8 +4,11 @@
 #include "system_error.h"
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 #include <vector>
 
 Napi::Value PeerCredentials(const Napi::CallbackInfo &info) {
@@ -69,6 +72,43 @@ Napi::Value SendDescriptors(const Napi::CallbackInfo &info) {
     } while (sent < 0 && errno == EINTR);
     if (sent != 1) {
         throw SystemError(env, sent < 0 ? errno : EIO, "sendmsg");
+    }
+    return env.Undefined();
+}
+
+Napi::Value SendDatagram(const Napi::CallbackInfo &info) {
+    const Napi::Env env = info.Env();
+    const std::string address = PathArgument(info, 0);
+    if (!info[1].IsString()) {
+        throw Napi::TypeError::New(env, "sendDatagram(address, text)");
+    }
+    const std::string text = info[1].As<Napi::String>().Utf8Value();
+    sockaddr_un to = {};
+    to.sun_family = AF_UNIX;
+    if (address.size() >= sizeof(to.sun_path)) {
+        throw SystemError(env, ENAMETOOLONG, "sendto", address);
+    }
+    std::memcpy(to.sun_path, address.data(), address.size());
+    // An abstract name begins with a NUL and ends where the address does, unix(7).
+    const bool is_abstract = address.front() == '@';
+    if (is_abstract) {
+        to.sun_path[0] = '\0';
+    }
+    const size_t length = offsetof(sockaddr_un, sun_path) + address.size() + (is_abstract ? 0 : 1);
+
+    const int socket_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (socket_fd < 0) {
+        throw SystemError(env, errno, "socket");
+    }
+    ssize_t sent;
+    do {
+        sent = sendto(socket_fd, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
+                      reinterpret_cast<const sockaddr *>(&to), static_cast<socklen_t>(length));
+    } while (sent < 0 && errno == EINTR);
+    const int problem = errno;
+    close(socket_fd);
+    if (sent < 0) {
+        throw SystemError(env, problem, "sendto", address);
     }
     return env.Undefined();
 }

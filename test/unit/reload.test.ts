@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
+
+import { checkFiles } from '../../wrapper/config/check-files.js';
+import { parseConfigFile } from '../../wrapper/config/load.js';
+import { reloaded } from '../../wrapper/config/restart-keys.js';
+
+describe('a configuration that is read again', () => {
+  const current = parseConfigFile('', 'x');
+
+  it('is used but for what needs a restart, which is named', () => {
+    const next = parseConfigFile(
+      `mode = "single-user"
+       [listen]
+       blob_socket = "/run/x.sock"
+       [metrics]
+       listen = "127.0.0.1:9000"
+       [store]
+       directory = "/x"
+       max_bytes = 7
+       [budget]
+       max_bytes = 5`,
+      'x',
+    );
+    const { config, waiting } = reloaded(current, next);
+    assert.deepEqual(waiting, ['mode', 'listen.blob_socket', 'metrics.listen', 'store.directory']);
+    assert.equal(config.budget.maxBytes, 5);
+    assert.deepEqual(config.store, { ...current.store, maxBytes: 7 });
+    for (const key of ['mode', 'listen', 'metrics'] as const) assert.deepEqual(config[key], current[key]);
+  });
+
+  it('needs no restart when nothing of that has changed', () => {
+    assert.deepEqual(reloaded(current, parseConfigFile('', 'x')).waiting, []);
+  });
+});
+
+describe('the files that a configuration names', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'files-'));
+  after(() => rmSync(directory, { recursive: true }));
+
+  const check = (ca: string): void =>
+    checkFiles(
+      parseConfigFile(`[registries."r.example:5000"]\nca = "${ca}"`, 'stowage.toml'),
+      'stowage.toml',
+    );
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(directory, name), text);
+    return join(directory, name);
+  };
+
+  it('are right', () => {
+    const pem = file('ca.pem', rootCertificates.slice(0, 2).join('\n'));
+    check(pem);
+    checkFiles(parseConfigFile('', 'x'), 'x');
+  });
+
+  for (const [what, ca, reason] of [
+    ['missing', '/nonexistent/ca.pem', /cannot be read \(ENOENT/],
+    ['no certificates', () => file('empty.pem', 'hello'), /holds no certificate in PEM/],
+    [
+      'damaged',
+      () => file('bad.pem', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'),
+      /holds a certificate that cannot be understood/,
+    ],
+  ] as const) {
+    it(`are named when they are ${what}`, () => {
+      assert.throws(
+        () => check(typeof ca === 'string' ? ca : ca()),
+        (error: Error) => {
+          assert.match(
+            error.message,
+            /^configuration stowage\.toml: ca of \[registries\."r\.example:5000"\]: \//,
+          );
+          assert.match(error.message, reason);
+          return true;
+        },
+      );
+    });
+  }
+});
