@@ -1,4 +1,5 @@
 import type { Config } from './config/config.js';
+import { reloaded } from './config/restart-keys.js';
 import { StowageError } from './error.js';
 import { thisNode } from './image/platform.js';
 import { Admission } from './policy/admission.js';
@@ -9,17 +10,23 @@ import { BlobSocket } from './rpc/blob-socket.js';
 import { HealthService } from './rpc/health-service.js';
 import { ImageService } from './rpc/image-service.js';
 import { NodeService } from './rpc/node-service.js';
+import { MetricsEndpoint } from './rpc/metrics-endpoint.js';
 import { RunningRequests } from './rpc/running.js';
 import { Tickets } from './rpc/tickets.js';
 import type { TicketedBlobs, Workshop } from './rpc/workshop.js';
+import { answersItself } from './service/self-check.js';
 import { BlobStore } from './store/blob-store.js';
 import { Catalog } from './store/catalog.js';
 import { Resolutions } from './store/resolutions.js';
 import type { Log } from './telemetry/log.js';
+import { type Metrics, noMetrics } from './telemetry/metrics.js';
+import type { PrometheusMetrics } from './telemetry/prometheus.js';
 
 /** How long requests may go on after a stop was asked for, and how long connections after that. */
 const finishMs = 2500;
 const closeMs = 1000;
+/** Mount point of slurm-conf-examples/run-stowage-trees.mount; only to say how full it is. */
+const treeStore = '/run/stowage/trees';
 
 /** A running stowaged. */
 export class Daemon {
@@ -29,6 +36,7 @@ export class Daemon {
     private readonly health: HealthService,
     private readonly api: ApiSocket,
     private readonly blobs: BlobSocket,
+    private readonly metrics: MetricsEndpoint | undefined,
   ) {}
 
   /** Throws `start-refused` if the store or a socket cannot be had. */
@@ -53,22 +61,42 @@ export class Daemon {
       images: new Map(),
     };
     const mode = config.mode === 'service' ? 0o666 : 0o600;
-    const image = new ImageService(workshop, log);
+    const metrics = config.metrics ? await prometheus(workshop) : undefined;
+    const counted: Metrics = metrics ?? noMetrics;
+    const image = new ImageService(workshop, log, counted);
     const node = new NodeService(workshop, log);
     const health = new HealthService();
     const { socket, blobSocket } = config.listen;
     let blobs: BlobSocket | undefined;
+    let shown: MetricsEndpoint | undefined;
     try {
+      if (config.metrics && metrics) shown = await MetricsEndpoint.open(config.metrics, mode, metrics);
       blobs = await BlobSocket.open(blobSocket, mode, tickets, store, log);
-      const api = await ApiSocket.open(socket, mode, { image, node, health }, log);
-      return new Daemon(workshop, image, health, api, blobs);
+      const api = await ApiSocket.open(socket, mode, { image, node, health }, log, counted);
+      return new Daemon(workshop, image, health, api, blobs, shown);
     } catch (error) {
+      shown?.close();
       blobs?.close();
       registry.close();
       await catalog.close();
       await store.close();
       throw error;
     }
+  }
+
+  /** Rejects unless a caller of the socket gets an answer within that time. */
+  check(limitMs: number): Promise<void> {
+    return answersItself(this.workshop.config.listen.socket, limitMs);
+  }
+
+  /** Uses `next` for requests to come; those under way are not touched. Returns the keys that need a restart. */
+  reload(next: Config): string[] {
+    const { workshop } = this;
+    const { config, waiting } = reloaded(workshop.config, next);
+    workshop.config = config;
+    workshop.registry.update({ limits: config.download, registries: config.registries });
+    workshop.resolutions.update(config.resolve.ttlMs);
+    return waiting;
   }
 
   /** Takes no more calls, lets those under way finish or fails them, and leaves no socket behind. */
@@ -84,8 +112,15 @@ export class Daemon {
     );
     await this.api.close(closeMs);
     this.blobs.close();
+    this.metrics?.close();
     this.workshop.registry.close();
     await this.workshop.catalog.close();
     await this.workshop.store.close();
   }
+}
+
+/** Loaded only where a site wants metrics: it takes some megabytes. */
+async function prometheus({ running }: Workshop): Promise<PrometheusMetrics> {
+  const { PrometheusMetrics } = await import('./telemetry/prometheus.js');
+  return new PrometheusMetrics({ requests: () => running.counts, store: () => undefined, trees: treeStore });
 }

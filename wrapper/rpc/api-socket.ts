@@ -4,6 +4,7 @@ import type { Server as NetServer } from 'node:net';
 import { reasonOf } from '../error.js';
 import { largestDocumentBytes } from '../image/json-document.js';
 import type { Log } from '../telemetry/log.js';
+import type { Metrics } from '../telemetry/metrics.js';
 import { Connections } from './connections.js';
 import { healthService, imageService, nodeService } from './definitions.js';
 import type { HealthService } from './health-service.js';
@@ -31,6 +32,7 @@ export class ApiSocket {
     mode: number,
     services: { image: ImageService; node: NodeService; health: HealthService },
     log: Log,
+    metrics: Metrics,
   ): Promise<ApiSocket> {
     const { image, node, health } = services;
     const grpc = new Server({
@@ -42,6 +44,7 @@ export class ApiSocket {
     });
     grpc.addService(imageService, {
       prepare: (call: Parameters<ImageService['prepare']>[0]) => void image.prepare(call),
+      reportUnpacked: (...call: Parameters<ImageService['reportUnpacked']>) => image.reportUnpacked(...call),
       getVersion: (...call: Parameters<ImageService['getVersion']>) => image.getVersion(...call),
     });
     grpc.addService(nodeService, {
@@ -62,7 +65,9 @@ export class ApiSocket {
       socket.on('error', () => undefined);
       try {
         const peer = peerOf(socket);
-        if (!connections.admit(peer.uid, socket)) {
+        // Its own look at itself must succeed however many others there are.
+        if (peer.pid !== process.pid && !connections.admit(peer.uid, socket)) {
+          metrics.connectionRefused();
           socket.destroy();
           return;
         }

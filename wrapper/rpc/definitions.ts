@@ -7,6 +7,7 @@ const health = grpc.health.v1;
 export type PrepareRequestMessage = stowage.v1.PrepareRequest;
 export type PrepareResponseMessage = stowage.v1.PrepareResponse.$Properties;
 export type ReportUnpackedRequestMessage = stowage.v1.ReportUnpackedRequest;
+export type ReportUnpackedResponseMessage = stowage.v1.ReportUnpackedResponse.$Properties;
 export type GetVersionResponseMessage = stowage.v1.GetVersionResponse.$Properties;
 export type GetStatusResponseMessage = stowage.v1.GetStatusResponse.$Properties;
 export type ListImagesRequestMessage = stowage.v1.ListImagesRequest;

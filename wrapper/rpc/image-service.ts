@@ -3,18 +3,25 @@ import type { sendUnaryData, ServerDuplexStream, ServerUnaryCall } from '@grpc/g
 import { StowageError } from '../error.js';
 import { withoutCredentials } from '../image/quote.js';
 import type { Log } from '../telemetry/log.js';
+import type { Metrics } from '../telemetry/metrics.js';
 import { Stopwatch } from '../telemetry/stopwatch.js';
-import type {
-  GetVersionResponseMessage,
-  PrepareRequestMessage,
-  PrepareResponseMessage,
+import {
+  type GetVersionResponseMessage,
+  type PrepareRequestMessage,
+  type PrepareResponseMessage,
+  ProgressPhase,
+  type ReportUnpackedRequestMessage,
+  type ReportUnpackedResponseMessage,
 } from './definitions.js';
+import { AwaitedReports } from './awaited-reports.js';
 import { Conversation } from './conversation.js';
 import { peerFromLabel } from './peer.js';
 import { prepare } from './prepare.js';
 import { ProgressReporter } from './progress.js';
-import { checkRequest, thisSide } from './request.js';
-import type { RunningRequests } from './running.js';
+import { admitCaller } from '../policy/caller.js';
+import { type Ending, logRequest, logUnpacked } from './request-log.js';
+import { checkReport, checkRequest, jobOf, thisSide } from './request.js';
+import type { RunningHandle } from './running.js';
 import { asStowageError, statusOf } from './status.js';
 import type { Request, Workshop } from './workshop.js';
 
@@ -22,16 +29,22 @@ type PrepareCall = ServerDuplexStream<PrepareRequestMessage, PrepareResponseMess
 
 /** How long a client may take to send what it is asked for. */
 const clientPatienceMs = 30_000;
+/** Of a reference, in a list of what is under way. */
+const longestName = 300;
+/** What a caller says beyond that would spoil the sum. */
+const longestUnpackMs = 24 * 60 * 60 * 1000;
 /** How long it may take until it is known that a client which stopped talking has gone. */
 const leavingMs = 100;
 
 /** Between gRPC and the functions that do the work: translates, times, logs. */
 export class ImageService {
   readonly #running = new Set<AbortController>();
+  readonly #reports = new AwaitedReports();
 
   constructor(
     private readonly workshop: Workshop,
     private readonly log: Log,
+    private readonly metrics: Metrics,
   ) {}
 
   get runningCount(): number {
@@ -50,11 +63,29 @@ export class ImageService {
     answer(null, { server: thisSide });
   }
 
+  reportUnpacked(
+    call: ServerUnaryCall<ReportUnpackedRequestMessage, ReportUnpackedResponseMessage>,
+    answer: sendUnaryData<ReportUnpackedResponseMessage>,
+  ): void {
+    try {
+      const { uid } = peerFromLabel(call.getPeer());
+      admitCaller(this.workshop.config.mode, uid, this.workshop.ownUid);
+      const report = checkReport(call.request);
+      if (this.#reports.take(uid, report.imageDigest)) {
+        logUnpacked(this.log, uid, report);
+        this.metrics.unpacked(Math.min(report.unpackMs, longestUnpackMs) / 1000);
+      }
+      answer(null, {});
+    } catch (error) {
+      answer(statusOf(asStowageError(error)));
+    }
+  }
+
   async prepare(call: PrepareCall): Promise<void> {
     const controller = new AbortController();
-    let running: ReturnType<RunningRequests['add']> | undefined;
+    let running: RunningHandle | undefined;
     const progress = new ProgressReporter((event) => {
-      running?.update(event);
+      running?.update(event, request.notes.image);
       call.write({ progress: event });
     });
     const began = performance.now();
@@ -88,17 +119,16 @@ export class ImageService {
       said = await conversation.request();
       running = this.workshop.running.add({
         uid: request.callerUid,
-        job: {
-          jobId: said.job?.jobId ?? 0,
-          stepId: said.job?.stepId ?? 0,
-          nodeName: said.job?.nodeName ?? '',
-        },
-        reference: withoutCredentials(said.reference.slice(0, 300)),
-        progress: {},
+        job: jobOf(said.job),
+        reference: withoutCredentials(said.reference.slice(0, longestName)),
+        progress: { phase: ProgressPhase.PHASE_RESOLVING },
         beganMs: began,
         prefetch: said.prefetch,
       });
       const plan = await prepare(this.workshop, checkRequest(said), request);
+      if (!said.prefetch && !said.unpackedDigests.includes(plan.imageDigest)) {
+        this.#reports.add(request.callerUid, plan.imageDigest);
+      }
       call.write({ plan });
       call.end();
     } catch (error) {
@@ -109,43 +139,34 @@ export class ImageService {
       progress.close();
       running?.end();
       this.#running.delete(controller);
-      this.#report(said, request, performance.now() - began, failure);
+      this.#end(said, request, performance.now() - began, failure);
     }
   }
 
-  #report(
-    said: PrepareRequestMessage | undefined,
-    request: Request,
-    totalMs: number,
-    failure: unknown,
-  ): void {
-    const { job, reference = '' } = said ?? {};
-    const common = {
-      job: job?.jobId ?? 0,
-      step: stepName(job?.stepId ?? 0),
-      uid: request.callerUid,
-      image: request.notes.image ?? withoutCredentials(reference.slice(0, 300)),
-      digest: request.notes.digest,
-      downloadedBytes: request.notes.downloadedBytes ?? 0,
-      ms: { ...request.stopwatch.phasesMs, total: Math.round(totalMs) },
-    };
-    if (failure === undefined) return this.log.write('info', 'prepared', common);
-    if (failure instanceof Cancelled) return this.log.write('info', 'cancelled', common);
-    const { code, message, cause } = asStowageError(failure);
-    // The stack of a defect belongs in the log, and nowhere else.
-    const detail = code === 'internal' && cause instanceof Error ? cause.stack : undefined;
-    this.log.write(code === 'internal' ? 'error' : 'warning', 'refused', {
-      ...common,
-      code,
-      message,
-      detail,
+  #end(said: PrepareRequestMessage | undefined, request: Request, totalMs: number, failure: unknown): void {
+    const ending: Ending =
+      failure === undefined
+        ? 'prepared'
+        : failure instanceof Cancelled
+          ? 'cancelled'
+          : asStowageError(failure);
+    logRequest(this.log, said, request, totalMs, ending);
+    const { digest, downloadedBytes = 0 } = request.notes;
+    const isUnpacked = digest !== undefined && (said?.unpackedDigests.includes(digest) ?? false);
+    this.metrics.requestEnded({
+      code: ending === 'prepared' ? 'ok' : ending === 'cancelled' ? ending : ending.code,
+      phasesMs: { ...request.stopwatch.phasesMs, total: totalMs },
+      downloadedBytes,
+      layers:
+        ending !== 'prepared' || said?.local
+          ? undefined
+          : isUnpacked
+            ? 'unpacked'
+            : downloadedBytes > 0
+              ? 'downloaded'
+              : 'cached',
     });
   }
-}
-
-/** Slurm's name for the steps that have no number of their own (slurm/slurm.h: SLURM_BATCH_SCRIPT and others). */
-function stepName(stepId: number): number | string {
-  return stepId === 0xfffffffb ? 'batch' : stepId === 0xfffffffa ? 'interactive' : stepId;
 }
 
 /** A message for the user names the image; what was thrown deep down may not know it. */

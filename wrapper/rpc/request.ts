@@ -120,7 +120,7 @@ function checkClient(version: PrepareRequestMessage['client']): void {
   );
 }
 
-function jobOf(job: PrepareRequestMessage['job']): Job {
+export function jobOf(job: PrepareRequestMessage['job']): Job {
   return {
     jobId: job?.jobId ?? 0,
     stepId: job?.stepId ?? 0,

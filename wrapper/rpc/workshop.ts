@@ -17,6 +17,7 @@ import type { Redeemable, Tickets } from './tickets.js';
 
 /** What the daemon works with; one of each for its whole life. */
 export interface Workshop {
+  /** Another one after a reload: ask for it anew for each request. */
   config: Config;
   ownUid: number;
   node: NodePlatform;

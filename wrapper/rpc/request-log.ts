@@ -1,0 +1,66 @@
+import type { StowageError } from '../error.js';
+import { withoutCredentials } from '../image/quote.js';
+import type { Log, LogFields } from '../telemetry/log.js';
+import { type PrepareRequestMessage, RequestedPull } from './definitions.js';
+import type { UnpackedReport } from './request.js';
+import type { Request } from './workshop.js';
+
+/** How a request ended; a caller who goes away is no failure. */
+export type Ending = 'prepared' | 'cancelled' | StowageError;
+
+const longestName = 300;
+
+const pullNames = new Map<number, string>([
+  [RequestedPull.PULL_POLICY_MISSING, 'missing'],
+  [RequestedPull.PULL_POLICY_ALWAYS, 'always'],
+  [RequestedPull.PULL_POLICY_NEVER, 'never'],
+]);
+
+/** The one line about a request: who, for which job, what, and how long each phase took. */
+export function logRequest(
+  log: Log,
+  said: PrepareRequestMessage | undefined,
+  request: Request,
+  totalMs: number,
+  ending: Ending,
+): void {
+  const { notes, stopwatch, callerUid } = request;
+  const fields: LogFields = {
+    ...jobFields(said?.job),
+    uid: callerUid,
+    image: notes.image ?? withoutCredentials((said?.reference ?? '').slice(0, longestName)),
+    digest: notes.digest,
+    downloadedBytes: notes.downloadedBytes ?? 0,
+    pull: pullNames.get(said?.pull ?? RequestedPull.PULL_POLICY_UNSPECIFIED),
+    prefetch: said?.prefetch === true ? true : undefined,
+    ms: { ...stopwatch.phasesMs, total: Math.round(totalMs) },
+  };
+  if (ending === 'prepared' || ending === 'cancelled') return log.write('info', ending, fields);
+  const { code, message, cause } = ending;
+  const isDefect = code === 'internal';
+  // The stack of a defect belongs in the log, and nowhere else.
+  const detail = isDefect && cause instanceof Error ? cause.stack : undefined;
+  log.write(isDefect ? 'error' : 'warning', 'refused', { ...fields, code, message, detail });
+}
+
+/** What became of a plan. */
+export function logUnpacked(log: Log, uid: number, report: UnpackedReport): void {
+  const { job, imageDigest: digest, treeBytes, treeInodes, unpackMs } = report;
+  log.write('info', 'unpacked', {
+    ...jobFields(job),
+    uid,
+    digest,
+    treeBytes,
+    treeInodes,
+    ms: { unpack: unpackMs },
+  });
+}
+
+function jobFields(job: PrepareRequestMessage['job']): { job: number; step: number | string } {
+  return { job: job?.jobId ?? 0, step: stepName(job?.stepId ?? 0) };
+}
+
+/** Slurm's name for the steps that have no number of their own (slurm/slurm.h: SLURM_BATCH_SCRIPT and others). */
+function stepName(stepId: number): number | string {
+  return stepId === 0xfffffffb ? 'batch' : stepId === 0xfffffffa ? 'interactive' : stepId;
+}
