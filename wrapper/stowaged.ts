@@ -1,12 +1,17 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util';
 
+import { checkFiles } from './config/check-files.js';
+import type { Config } from './config/config.js';
 import { loadConfig } from './config/load.js';
 import { Daemon } from './daemon.js';
 import { reasonOf, StowageError } from './error.js';
 import { protocol, release } from './package-root.js';
 import { refusePrivilege } from './policy/privilege.js';
-import { standardErrorLog } from './telemetry/log.js';
+import { ServiceManager } from './service/manager.js';
+import { reload, servingStatus } from './service/reload.js';
+import { Watchdog } from './service/watchdog.js';
+import { type Log, standardErrorLog } from './telemetry/log.js';
 
 const usage = `usage: stowaged [--config FILE] [--check-config | --version | --help]
 
@@ -30,19 +35,55 @@ async function main(): Promise<void> {
     process.stdout.write(`stowaged ${release} (protocol ${protocol})\n`);
     return;
   }
-  const config = loadConfig(options.config);
+  const path = options.config;
+  const config = loadConfig(path);
   if (options['check-config']) {
-    process.stdout.write(`${options.config} is right\n`);
+    checkFiles(config, path);
+    process.stdout.write(`${path} is right\n`);
     return;
   }
   refusePrivilege();
-  const log = standardErrorLog();
+  await serve(path, config, standardErrorLog());
+}
+
+async function serve(path: string, config: Config, log: Log): Promise<void> {
+  endOnDefect(log);
+  const manager = new ServiceManager();
+  // Before there is anything to reload, SIGHUP would end the process.
+  let onHangup = (): void => undefined;
+  process.on('SIGHUP', () => onHangup());
   const stopped = stopSignal();
+  warnOfFiles(config, path, log);
   const daemon = await Daemon.start(config, log);
+  onHangup = () => reload(path, daemon, manager, log);
+  const watchdog = new Watchdog(manager, (limitMs) => daemon.check(limitMs), log);
+  watchdog.start();
+  manager.ready(servingStatus);
   log.write('info', 'started', { release, socket: config.listen.socket, store: config.store.directory });
-  log.write('info', 'stopping', { signal: await stopped });
+
+  const signal = await stopped;
+  watchdog.stop();
+  manager.stopping();
+  log.write('info', 'stopping', { signal });
   await daemon.stop();
   log.write('info', 'stopped');
+}
+
+/** One registry's missing authority is no reason to keep all others from the jobs of this node. */
+function warnOfFiles(config: Config, path: string, log: Log): void {
+  try {
+    checkFiles(config, path);
+  } catch (error) {
+    log.write('warning', 'configuration', { message: reasonOf(error) });
+  }
+}
+
+/** After a defect nothing is known of the state of this process; systemd starts another one. */
+function endOnDefect(log: Log): void {
+  process.on('uncaughtException', (error: unknown, origin) => {
+    log.write('error', 'defect', { origin, detail: error instanceof Error ? error.stack : String(error) });
+    process.exit(exitFailed);
+  });
 }
 
 function readOptions() {

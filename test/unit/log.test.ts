@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { fstatSync } from 'node:fs';
 
-import { logTo, redact } from '../../wrapper/telemetry/log.js';
+import { leadsToJournal, logTo, redact } from '../../wrapper/telemetry/log.js';
 import { Stopwatch } from '../../wrapper/telemetry/stopwatch.js';
 
 describe('log', () => {
@@ -22,6 +23,14 @@ describe('log', () => {
       ms: { total: 3 },
     });
     assert.ok(!Number.isNaN(Date.parse(String(time))));
+  });
+
+  it('knows whether it leads to the journal', () => {
+    const { dev, ino } = fstatSync(2);
+    assert.ok(leadsToJournal(2, `${dev}:${ino}`));
+    // Inherited by a program whose output goes elsewhere.
+    assert.ok(!leadsToJournal(2, `${dev}:${ino + 1}`));
+    assert.ok(!leadsToJournal(2, ''));
   });
 
   it('shows no credentials', () => {
