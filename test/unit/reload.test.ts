@@ -6,6 +6,7 @@ import { rootCertificates } from 'node:tls';
 
 import { checkFiles } from '../../wrapper/config/check-files.js';
 import { parseConfigFile } from '../../wrapper/config/load.js';
+import { fillInSingleUser } from '../../wrapper/config/single-user.js';
 import { reloaded } from '../../wrapper/config/restart-keys.js';
 
 describe('a configuration that is read again', () => {
@@ -34,6 +35,34 @@ describe('a configuration that is read again', () => {
 
   it('needs no restart when nothing of that has changed', () => {
     assert.deepEqual(reloaded(current, parseConfigFile('', 'x')).waiting, []);
+  });
+});
+
+describe('a configuration of one user', () => {
+  const filled = (file: unknown, environment: NodeJS.ProcessEnv): unknown => {
+    fillInSingleUser(file, environment);
+    return file;
+  };
+  const environment = { XDG_RUNTIME_DIR: '/run/user/7', XDG_DATA_HOME: '/data' };
+
+  it('has sockets and store where that user may write, unless it names others', () => {
+    const mode = 'single-user';
+    assert.deepEqual(filled({ mode, listen: { socket: '/x' } }, environment), {
+      mode,
+      listen: { socket: '/x', blob_socket: '/run/user/7/stowaged/blobs.sock' },
+      store: { directory: '/data/stowage' },
+    });
+    assert.deepEqual(filled({ mode, listen: 5 }, environment), {
+      mode,
+      listen: 5,
+      store: { directory: '/data/stowage' },
+    });
+    assert.deepEqual(filled({ mode }, {}), { mode });
+  });
+
+  it('changes nothing for a service', () => {
+    assert.deepEqual(filled({ mode: 'service' }, environment), { mode: 'service' });
+    assert.deepEqual(filled({}, environment), {});
   });
 });
 

@@ -9,6 +9,7 @@ import { checkNames } from './check-names.js';
 import type { Config, MetricsAddress, RegistrySettings } from './config.js';
 import { nearestName } from './nearest-name.js';
 import { type ConfigFile, configSchema } from './schema.js';
+import { fillInSingleUser } from './single-user.js';
 
 /** sun_path of unix(7) holds 108 bytes, the last one a NUL. */
 const longestSocketPath = 107;
@@ -46,6 +47,7 @@ export function parseConfigFile(text: string, path: string): Config {
     if (!(error instanceof TomlError)) throw error;
     return refuse(`line ${error.line}: ${error.message.split('\n')[0]}`);
   }
+  fillInSingleUser(file);
   const isConfigFile = configValidator();
   if (!isConfigFile(file)) return refuse(explain(isConfigFile.errors?.[0]));
   checkPaths(file, refuse);
