@@ -43,6 +43,8 @@ export const packages = {
   isal: 'igzip, the fastest that a gzip layer can be decompressed: what the benchmark compares with',
   strace: 'counts the system calls of the unpacker, for the benchmark',
   time: 'measures the memory of the unpacker, for the benchmark',
+  systemd: 'stowaged.service is tested under it, and judged by systemd-analyze',
+  curl: 'asks for the metrics on a unix socket',
   'libcap2-bin': 'getcap, to see that no file has capabilities',
   procps: 'ps, with which CI looks for processes that were left',
   attr: 'setfattr and getfattr, for tests of extended attributes',
