@@ -21,6 +21,9 @@ const namespaces = [
   '--kill-child',
 ];
 
+/** Nothing of the test's own, which may name files that are not in there. */
+const env = { PATH: '/usr/bin:/usr/sbin' };
+
 /** What a command in there came to. */
 export interface Outcome {
   code: number;
@@ -53,7 +56,8 @@ export class BootedSystemd {
     const places = ['root', 'etc', 'prefix'].map((name) => join(directory, name));
     const argv = [script, ...places, process.cwd(), process.execPath];
     // First into the cgroup, which then is the uppermost one that systemd sees.
-    const enter = 'echo $$ >"$1/cgroup.procs" && shift && exec unshare "$@"';
+    // If the tests are killed, so is all of this.
+    const enter = 'echo $$ >"$1/cgroup.procs" && shift && exec setpriv --pdeathsig=KILL unshare "$@"';
     const child = spawn('sh', ['-c', enter, 'sh', cgroup, ...namespaces, '--', ...argv], {
       stdio: ['ignore', 'ignore', 'pipe'],
       detached: true,
@@ -93,7 +97,10 @@ export class BootedSystemd {
       '--',
     ];
     try {
-      const { stdout, stderr } = await run('nsenter', [...inside, ...user, ...argv], { timeout: 30_000 });
+      const { stdout, stderr } = await run('nsenter', [...inside, ...user, ...argv], {
+        timeout: 30_000,
+        env,
+      });
       return { code: 0, stdout, stderr };
     } catch (error) {
       const { code, stdout, stderr } = error as Outcome;

@@ -26,9 +26,10 @@ describe('stowaged.service', function () {
       hosts: '127.0.0.1 localhost\n',
       'machine-id': '0123456789abcdef0123456789abcdef\n',
       'os-release': 'ID=test\n',
-      'systemd/system/stowaged.service': shipped(unit).replace('/usr/bin/stowaged', program),
-      // Every second instead of every half minute.
-      'systemd/system/stowaged.service.d/test.conf': '[Service]\nWatchdogSec=2s\n',
+      'systemd/system/stowaged.service': shipped(unit)
+        .replace('/usr/bin/stowaged', program)
+        // Pings every second instead of every half minute.
+        .replace('WatchdogSec=60s', 'WatchdogSec=2s'),
       'systemd/system/run-stowage-trees.mount': shipped('run-stowage-trees.mount'),
       'systemd/system/stowaged-user.service': shipped('stowaged-user.service').replace(
         '/usr/bin/stowaged',
@@ -36,6 +37,7 @@ describe('stowaged.service', function () {
       ),
       'sysusers.d/stowaged.conf': shipped('stowaged.sysusers.conf'),
       'stowage/stowage.toml': configuration,
+      'stowage/single-user.toml': 'mode = "single-user"\n',
     });
     const { code } = await systemd.run(['systemctl', 'start', unit]);
     if (code !== 0) assert.fail(await systemd.must(['journalctl', '--no-pager', '--lines=40']));
@@ -46,7 +48,12 @@ describe('stowaged.service', function () {
     await (registry as FaultRegistry | undefined)?.stop();
   });
 
-  const mainPid = (): Promise<string> => systemd.show(unit, 'MainPID');
+  const mainPid = async (): Promise<string> => {
+    const pid = await systemd.show(unit, 'MainPID');
+    // To kill(1) that is whoever calls it.
+    assert.notEqual(pid, '0', 'stowaged runs');
+    return pid;
+  };
   const lines = async (): Promise<Record<string, unknown>[]> => {
     const text = await systemd.must(['journalctl', '--no-pager', '--output=json', '--unit', unit]);
     return text
@@ -70,7 +77,7 @@ describe('stowaged.service', function () {
   const restarted = async (pid: string): Promise<void> => {
     await eventually(
       async () => {
-        const now = await mainPid();
+        const now = await systemd.show(unit, 'MainPID');
         const isOther = now !== pid && now !== '0';
         return (isOther && (await systemd.show(unit, 'ActiveState')) === 'active') || undefined;
       },
@@ -198,6 +205,27 @@ describe('stowaged.service', function () {
     await systemd.must(['systemctl', 'stop', unit]);
     assert.equal(await systemd.show(unit, 'Result'), 'success');
     assert.notEqual((await systemd.run(['test', '-e', '/run/stowaged'])).code, 0);
+  });
+
+  it('serves one user without a unit, and ends after a defect', async () => {
+    const places = ['XDG_RUNTIME_DIR=/tmp/run', 'XDG_DATA_HOME=/tmp/data'];
+    const defect = 'data:text/javascript,setTimeout(() => void Promise.reject(new Error("a defect")), 2000)';
+    const daemon = '/opt/stowage/lib/stowage/build/js/wrapper/stowaged.js';
+    const config = ['--config', '/etc/stowage/single-user.toml'];
+    const { code, stderr } = await systemd.run(
+      ['env', ...places, process.execPath, '--import', defect, daemon, ...config],
+      caller,
+    );
+    assert.equal(code, 1);
+    const [started, end] = stderr.trim().split('\n');
+    assert.match(
+      started ?? '',
+      /"started".*"socket":"\/tmp\/run\/stowaged\/api\.sock","store":"\/tmp\/data\/stowage"/,
+    );
+    assert.match(
+      end ?? '',
+      /"level":"error","event":"defect","origin":"unhandledRejection","detail":"Error: a defect/,
+    );
   });
 
   it('is exposed no more than 1.5 by the measure of systemd-analyze', () => {
