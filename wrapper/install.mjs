@@ -55,7 +55,11 @@ const productionModules = () =>
     .split('\n')
     .filter((line) => line.startsWith(from('node_modules/')));
 
-const launcher = (program) => `#!/bin/sh
+// A daemon idles for weeks: V8 keeps a young generation of 1 MiB, which saves 10 MB of resident memory, and an old one
+// of 256 MiB at most.
+const daemonFlags = '--max-semi-space-size=1 --max-old-space-size=256 ';
+
+const launcher = (program, flags) => `#!/bin/sh
 # The Node on the PATH, else the one that Stowage was installed with.
 here=$(dirname "$(readlink -f "$0")") || exit 1
 node=$(command -v node) || node=${process.execPath}
@@ -63,7 +67,7 @@ if ! [ -x "$node" ]; then
     echo "$(basename "$0"): no Node.js is to be found; install version 20.19 or later" >&2
     exit 1
 fi
-exec "$node" "$here/../lib/stowage/build/js/${program}" "$@"
+exec "$node" ${flags}"$here/../lib/stowage/build/js/${program}" "$@"
 `;
 
 const install = (prefix) => {
@@ -92,7 +96,7 @@ const install = (prefix) => {
   }
   for (const program of ['stowage', 'stowaged']) {
     place(join(prefix, 'bin', program), 0o755, (half) =>
-      writeFileSync(half, launcher(`wrapper/${program}.js`)),
+      writeFileSync(half, launcher(`wrapper/${program}.js`, program === 'stowaged' ? daemonFlags : '')),
     );
   }
 };

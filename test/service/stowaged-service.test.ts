@@ -118,7 +118,7 @@ describe('stowaged.service', function () {
   it('takes little memory', async () => {
     const text = await systemd.must(['grep', 'VmRSS', `/proc/${await mainPid()}/status`]);
     const [, kib] = /VmRSS:\s+(\d+) kB/.exec(text) ?? [];
-    assert.ok(Number(kib) > 10_000 && Number(kib) * 1024 < 120e6, text);
+    assert.ok(Number(kib) > 10_000 && Number(kib) * 1024 < 80e6, text);
   });
 
   it('shows metrics', async () => {
