@@ -46,12 +46,16 @@ export class Daemon {
     const running = new RunningRequests();
     const tickets = new Tickets<TicketedBlobs>();
     const registry = new RegistryClient({ limits: config.download, registries: config.registries });
+    const transfers = new Transfers(
+      config.download,
+      (name) => workshop.config.registries[name]?.maxBytesPerSecond ?? 0,
+    );
     const workshop: Workshop = {
       config,
       ownUid: process.getuid?.() ?? -1,
       node: thisNode(),
       registry,
-      transfers: new Transfers(config.download, (name) => config.registries[name]?.maxBytesPerSecond ?? 0),
+      transfers,
       admission: new Admission(config.limits),
       store,
       catalog,
@@ -95,7 +99,9 @@ export class Daemon {
     const { config, waiting } = reloaded(workshop.config, next);
     workshop.config = config;
     workshop.registry.update({ limits: config.download, registries: config.registries });
-    workshop.resolutions.update(config.resolve.ttlMs);
+    workshop.transfers.update(config.download);
+    workshop.admission.update(config.limits);
+    workshop.store.update(config.store);
     return waiting;
   }
 
@@ -120,7 +126,11 @@ export class Daemon {
 }
 
 /** Loaded only where a site wants metrics: it takes some megabytes. */
-async function prometheus({ running }: Workshop): Promise<PrometheusMetrics> {
+async function prometheus({ running, store }: Workshop): Promise<PrometheusMetrics> {
   const { PrometheusMetrics } = await import('./telemetry/prometheus.js');
-  return new PrometheusMetrics({ requests: () => running.counts, store: () => undefined, trees: treeStore });
+  return new PrometheusMetrics({
+    requests: () => running.counts,
+    store: () => store.usage(),
+    trees: treeStore,
+  });
 }

@@ -28,7 +28,9 @@ export class TransferTurn {
     const timer = setTimeout(() => {
       told = true;
       const count = this.turns.takenCount;
-      onWait(`waiting for a turn: ${count} ${count === 1 ? 'transfer is' : 'transfers are'} under way on this node`);
+      onWait(
+        `waiting for a turn: ${count} ${count === 1 ? 'transfer is' : 'transfers are'} under way on this node`,
+      );
     }, silentMs);
     try {
       this.#giveBack = await this.turns.take(this.uid, signal);
