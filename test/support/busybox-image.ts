@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   copyFileSync,
@@ -34,19 +35,25 @@ const change = async (root: string): Promise<void> => {
   rmSync(`${root}/etc/withdrawn`);
 };
 
+const recipe = [readFileSync(busybox).toString('base64'), release, fill.toString(), change.toString()];
+const config = [
+  '--config.env=PATH=/bin',
+  '--config.env=FROM_IMAGE=yes',
+  '--config.workingdir=/var/lib',
+  '--config.cmd=/bin/sh',
+];
+
 /** Busybox and nothing else; made in seconds. */
 export const busyboxImage = (signal?: AbortSignal): Promise<OciImage> =>
-  makeImage(
-    {
-      name: 'busybox',
-      recipe: [readFileSync(busybox).toString('base64'), release, fill.toString(), change.toString()],
-      config: [
-        '--config.env=PATH=/bin',
-        '--config.env=FROM_IMAGE=yes',
-        '--config.workingdir=/var/lib',
-        '--config.cmd=/bin/sh',
-      ],
-      layers: [fill, change],
-    },
-    signal,
-  );
+  makeImage({ name: 'busybox', recipe, config, layers: [fill, change] }, signal);
+
+/** Another such image, of which no blob is the same, with this text in /etc/motd. */
+export const busyboxImageSaying = (
+  name: string,
+  motd: string | Buffer,
+  signal?: AbortSignal,
+): Promise<OciImage> => {
+  const say = async (root: string): Promise<void> => writeFileSync(`${root}/etc/motd`, motd);
+  const own = createHash('sha256').update(motd).digest('hex');
+  return makeImage({ name, recipe: [...recipe, own], config, layers: [fill, say] }, signal);
+};

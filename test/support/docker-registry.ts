@@ -204,6 +204,24 @@ export class DockerRegistry {
     return this.requests(path, method);
   }
 
+  /**
+   * How often each blob of a repository that everybody may read was sent, by digest: all its bytes once are 1, in
+   * however many parts.
+   */
+  async copiesSent(repository: string): Promise<Map<string, number>> {
+    const sent = new Map<string, number>();
+    for (const { path, bytes } of await this.settledRequests(new RegExp(`/${repository}/blobs/`))) {
+      const digest = path.slice(path.lastIndexOf('/') + 1);
+      sent.set(digest, (sent.get(digest) ?? 0) + bytes);
+    }
+    for (const [digest, bytes] of sent) {
+      const url = `http://${this.host}/v2/${repository}/blobs/${digest}`;
+      const { headers } = await fetch(url, { method: 'HEAD' });
+      sent.set(digest, bytes / Number(headers.get('content-length')));
+    }
+    return sent;
+  }
+
   /** Makes what came before invisible to requests(). */
   forgetRequests(): void {
     writeFileSync(this.#log, '');

@@ -47,6 +47,8 @@ const service = 'stowage-test-registry';
 /** A token service in the test's own process, as docker's specifications "token" and "oauth" have it. */
 export class TokenServer {
   readonly requests: TokenRequest[] = [];
+  /** All tokens that were given out. */
+  readonly issued: string[] = [];
   readonly #signer: Certificate = selfSigned('stowage-test-tokens');
 
   private constructor(
@@ -94,6 +96,7 @@ export class TokenServer {
       return;
     }
     const token = this.#token(user, scopes);
+    this.issued.push(token);
     const { lifetimeSeconds = 300 } = this.options;
     const body = { token, access_token: token, expires_in: lifetimeSeconds, scope: scopes.join(' ') };
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));

@@ -1,0 +1,63 @@
+/** store.shared: a directory that all nodes see, from which they read what one of them has downloaded. */
+import assert from 'node:assert/strict';
+import { chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+
+import { account, makeMissingUsers, serviceUser } from '../cluster/users.js';
+import { busyboxImage } from '../support/busybox-image.js';
+import { DockerRegistry } from '../support/docker-registry.js';
+import { clusterSuite } from './cluster-suite.js';
+import { forgetImages } from './forget.js';
+
+let registry: DockerRegistry;
+let shared: string;
+
+const withSharedStore = async () => {
+  makeMissingUsers();
+  registry = await DockerRegistry.start();
+  const image = await busyboxImage();
+  for (const name of ['together:1', 'in-turn:1']) await registry.push(image, name);
+  // Not below /tmp, of which each node has one of its own.
+  mkdirSync('/var/lib/stowage-test', { recursive: true });
+  shared = mkdtempSync('/var/lib/stowage-test/shared-');
+  const { uid, gid } = account(serviceUser);
+  chownSync(shared, uid, gid);
+  return { stowageToml: { store: { shared }, registries: { [registry.host]: { http: true } } } };
+};
+
+clusterSuite('two nodes with a shared store', withSharedStore, (site) => {
+  after(async () => {
+    await registry.end();
+    rmSync(shared, { recursive: true });
+  });
+
+  const eachOnce = async (repository: string): Promise<void> => {
+    const copies = await registry.copiesSent(repository);
+    assert.deepEqual([...copies.values()], [1, 1, 1], `a configuration and two layers of ${repository}`);
+  };
+
+  it('that ask at once: the registry sends each blob once', async () => {
+    const step = `srun -N2 -n2 --image=${registry.host}/together:1 cat /etc/motd`;
+    assert.equal(await site().output(step), 'from the upper layer\n'.repeat(2));
+    await eachOnce('together');
+  });
+
+  it('that ask one after the other: the second downloads nothing', async () => {
+    for (const node of site().cluster.nodes) {
+      const step = `srun -w ${node} --image=${registry.host}/in-turn:1 cat /etc/motd`;
+      assert.equal(await site().output(step), 'from the upper layer\n');
+    }
+    const copies = await registry.copiesSent('in-turn');
+    // What is there already was delivered from the other repository: whether this one has it too is asked with a
+    // single byte.
+    for (const [digest, times] of copies) assert.ok(times < 0.1, `${digest} was sent ${times} times`);
+  });
+
+  it('that have lost what they had: the registry is asked for no blob again', async () => {
+    await forgetImages(site());
+    registry.forgetRequests();
+    const step = `srun -N2 -n2 --image=${registry.host}/together:1 cat /etc/motd`;
+    assert.equal(await site().output(step), 'from the upper layer\n'.repeat(2));
+    for (const [digest, times] of await registry.copiesSent('together'))
+      assert.ok(times < 0.1, `${digest} was sent ${times} times`);
+  });
+});
