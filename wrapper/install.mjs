@@ -55,11 +55,13 @@ const productionModules = () =>
     .split('\n')
     .filter((line) => line.startsWith(from('node_modules/')));
 
-// A daemon idles for weeks: V8 keeps a young generation of 1 MiB, which saves 10 MB of resident memory, and an old one
-// of 256 MiB at most.
-const daemonFlags = '--max-semi-space-size=1 --max-old-space-size=256 ';
+/**
+ * Options of Node, in megabytes. The daemon stays on the node for ever: V8 rather collects garbage than takes memory
+ * from jobs. Large buffers lie outside of its heap.
+ */
+const nodeOptions = { stowage: '', stowaged: '--max-semi-space-size=4 --max-old-space-size=128 ' };
 
-const launcher = (program, flags) => `#!/bin/sh
+const launcher = (program) => `#!/bin/sh
 # The Node on the PATH, else the one that Stowage was installed with.
 here=$(dirname "$(readlink -f "$0")") || exit 1
 node=$(command -v node) || node=${process.execPath}
@@ -67,7 +69,7 @@ if ! [ -x "$node" ]; then
     echo "$(basename "$0"): no Node.js is to be found; install version 20.19 or later" >&2
     exit 1
 fi
-exec "$node" ${flags}"$here/../lib/stowage/build/js/${program}" "$@"
+exec "$node" ${nodeOptions[program]}"$here/../lib/stowage/build/js/wrapper/${program}.js" "$@"
 `;
 
 const install = (prefix) => {
@@ -95,9 +97,7 @@ const install = (prefix) => {
     copyTree(module, join(library, relative(root, module)), (name) => !/\.(map|md|d\.ts)$/.test(name));
   }
   for (const program of ['stowage', 'stowaged']) {
-    place(join(prefix, 'bin', program), 0o755, (half) =>
-      writeFileSync(half, launcher(`wrapper/${program}.js`, program === 'stowaged' ? daemonFlags : '')),
-    );
+    place(join(prefix, 'bin', program), 0o755, (half) => writeFileSync(half, launcher(program)));
   }
 };
 

@@ -5,28 +5,14 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
-import { install } from '../cluster/install.js';
 import { ordinaryUser } from '../unpack/sandbox.js';
+import { installed } from '../support/installed.js';
 import { reachable } from '../support/reachable.js';
 
 export interface Outcome {
   status: number | null;
   stdout: string;
   stderr: string;
-}
-
-let installed: string | undefined;
-
-/** PREFIX/bin/stowage of an installation that is gone when this process ends. */
-function program(): string {
-  if (installed === undefined) {
-    const prefix = fs.mkdtempSync(path.join(os.tmpdir(), 'stowage-prefix-'));
-    process.once('exit', () => fs.rmSync(prefix, { recursive: true, force: true }));
-    fs.chmodSync(prefix, 0o755);
-    install(prefix);
-    installed = path.join(prefix, 'bin/stowage');
-  }
-  return installed;
 }
 
 const otherUnpacker = process.env['STOWAGE_UNPACK'];
@@ -69,7 +55,7 @@ export class CliSandbox {
   }
 
   start(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
-    const child = spawn(program(), [...args], {
+    const child = spawn(installed('stowage'), [...args], {
       ...ordinaryUser,
       cwd: this.directory,
       env: {
@@ -91,7 +77,7 @@ export class CliSandbox {
 
   /** What a terminal shows of it. */
   onTerminal(args: string): string {
-    return execFileSync('script', ['-qec', `${program()} ${args}`, '/dev/null'], {
+    return execFileSync('script', ['-qec', `${installed('stowage')} ${args}`, '/dev/null'], {
       ...ordinaryUser,
       cwd: this.directory,
       env: { HOME: this.directory, PATH: process.env['PATH'], SHELL: '/bin/sh' },
@@ -156,7 +142,7 @@ export function eachInCliSandbox(): () => CliSandbox {
   before(function () {
     // The first one installs.
     this.timeout(60_000);
-    program();
+    installed('stowage');
   });
   beforeEach(() => {
     sandbox = new CliSandbox();
