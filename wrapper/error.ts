@@ -6,6 +6,7 @@ export type ErrorCode =
   | 'reference-malformed'
   | 'request-invalid'
   | 'client-silent'
+  | 'too-many-calls'
   | 'protocol-mismatch'
   | 'caller-denied'
   | 'image-denied'

@@ -33,6 +33,18 @@ describe('Conversation', () => {
     await assert.rejects(silent.read('index.json', 1), refuses('client-silent', /"index\.json" within/));
   });
 
+  it('breaks off when something comes that nobody asked for', () => {
+    const reasons: StowageError[] = [];
+    const conversation = new Conversation({
+      patienceMs: 1000,
+      signal: new AbortController().signal,
+      ask: () => undefined,
+      breakOff: (reason) => reasons.push(reason),
+    });
+    conversation.receive(new PrepareRequest({}));
+    assert.match(reasons[0]?.message ?? '', /nobody had asked/);
+  });
+
   it('asks for no more than sixteen documents', async () => {
     const answering = talk(1000, (conversation, question) => {
       const name = 'documentWanted' in question ? question.documentWanted.name : '';

@@ -1,8 +1,9 @@
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Server as NetServer } from 'node:net';
 
-import { reasonOf } from '../error.js';
+import { reasonOf, systemErrorCode } from '../error.js';
 import { largestDocumentBytes } from '../image/json-document.js';
+import { Complaints } from '../telemetry/complaints.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { Connections } from './connections.js';
@@ -11,13 +12,14 @@ import type { HealthService } from './health-service.js';
 import type { ImageService } from './image-service.js';
 import type { NodeService } from './node-service.js';
 import { labelSocket, peerOf } from './peer.js';
+import { readInTurns } from './read-in-turns.js';
 import { listenAt } from './unix-socket.js';
 
 /** A document of a local image, and what is said about it. */
 const largestMessageBytes = largestDocumentBytes + 64 * 1024;
 const mostConnectionsPerUser = 256;
 const mostConnections = 1024;
-const longestIdleMs = 60_000;
+const longestIdleMs = 10_000;
 
 /** gRPC on a unix socket. The peer is known before a byte of what it sent is read. */
 export class ApiSocket {
@@ -41,6 +43,7 @@ export class ApiSocket {
       'grpc.max_concurrent_streams': 32,
       'grpc.max_connection_idle_ms': longestIdleMs,
       'grpc.enable_channelz': 0,
+      interceptors: [readInTurns()],
     });
     grpc.addService(imageService, {
       prepare: (call: Parameters<ImageService['prepare']>[0]) => void image.prepare(call),
@@ -57,14 +60,20 @@ export class ApiSocket {
       watch: (call: Parameters<HealthService['watch']>[0]) => health.watch(call),
     });
     const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
+    const complaints = new Complaints(log);
     const connections = new Connections(mostConnectionsPerUser, mostConnections, (uid) =>
-      log.write('warning', 'too many connections', { uid }),
+      complaints.write(uid, 'too many connections'),
     );
     const listener = await listenAt(path, mode, (socket) => {
-      // http2 adds its own listener later; until then an error must not be unhandled.
-      socket.on('error', () => undefined);
+      let uid: number | undefined;
+      // Whoever breaks the rules of HTTP/2 is hung up on by Node, which says why only here.
+      socket.on('error', (error) => {
+        if (uid === undefined || !systemErrorCode(error)?.startsWith('ERR_HTTP2')) return;
+        complaints.write(uid, 'connection broken off', { message: error.message });
+      });
       try {
         const peer = peerOf(socket);
+        uid = peer.uid;
         // Its own look at itself must succeed however many others there are.
         if (peer.pid !== process.pid && !connections.admit(peer.uid, socket)) {
           metrics.connectionRefused();

@@ -2,6 +2,7 @@ import type { sendUnaryData, ServerDuplexStream, ServerUnaryCall } from '@grpc/g
 
 import { StowageError } from '../error.js';
 import { withoutCredentials } from '../image/quote.js';
+import { Complaints } from '../telemetry/complaints.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { Stopwatch } from '../telemetry/stopwatch.js';
@@ -40,12 +41,15 @@ const leavingMs = 100;
 export class ImageService {
   readonly #running = new Set<AbortController>();
   readonly #reports = new AwaitedReports();
+  readonly #complaints: Complaints;
 
   constructor(
     private readonly workshop: Workshop,
     private readonly log: Log,
     private readonly metrics: Metrics,
-  ) {}
+  ) {
+    this.#complaints = new Complaints(log);
+  }
 
   get runningCount(): number {
     return this.#running.size;
@@ -144,6 +148,10 @@ export class ImageService {
   }
 
   #end(said: PrepareRequestMessage | undefined, request: Request, totalMs: number, failure: unknown): void {
+    if (!said && failure instanceof Cancelled) {
+      this.#complaints.write(request.callerUid, 'call taken back before it said anything');
+      return;
+    }
     const ending: Ending =
       failure === undefined
         ? 'prepared'

@@ -7,6 +7,7 @@ export const statusOfCode: Record<ErrorCode, status> = {
   'reference-malformed': status.INVALID_ARGUMENT,
   'request-invalid': status.INVALID_ARGUMENT,
   'client-silent': status.UNAVAILABLE,
+  'too-many-calls': status.RESOURCE_EXHAUSTED,
   'protocol-mismatch': status.FAILED_PRECONDITION,
   'caller-denied': status.PERMISSION_DENIED,
   'image-denied': status.PERMISSION_DENIED,

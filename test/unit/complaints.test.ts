@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+
+import { OpenCalls } from '../../wrapper/rpc/open-calls.js';
+import { Complaints } from '../../wrapper/telemetry/complaints.js';
+
+describe('Complaints', () => {
+  let now = 0;
+  const lines: unknown[][] = [];
+  const complaints = new Complaints({ write: (...line) => lines.push(line) }, () => now);
+
+  it('are written once in ten minutes for each user and thing', () => {
+    for (let i = 0; i < 3; i++) complaints.write(1, 'noise', { message: 'loud' });
+    complaints.write(2, 'noise');
+    complaints.write(1, 'silence');
+    assert.deepEqual(lines.splice(0), [
+      ['warning', 'noise', { uid: 1, message: 'loud' }],
+      ['warning', 'noise', { uid: 2 }],
+      ['warning', 'silence', { uid: 1 }],
+    ]);
+    now += 600_001;
+    complaints.write(1, 'noise');
+    assert.equal(lines.length, 1);
+  });
+});
+
+describe('OpenCalls', () => {
+  it('leave room for others when one user wants all', () => {
+    const calls = new OpenCalls(3, 2);
+    const own = [calls.begin(1), calls.begin(1), calls.begin(1)];
+    assert.deepEqual(own.map(Boolean), [true, true, false]);
+    assert.ok(calls.begin(2));
+    assert.equal(calls.begin(3), undefined);
+    own[0]?.();
+    own[0]?.();
+    assert.ok(calls.begin(3));
+    assert.equal(calls.begin(3), undefined);
+  });
+});
