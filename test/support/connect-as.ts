@@ -51,3 +51,56 @@ export const versionFor = (uid: number, path: string, timeoutMs = 20_000): Promi
     // An empty message.
     request.end(Buffer.alloc(5));
   });
+
+export interface Answer {
+  /** Of gRPC: 0, or why not. */
+  readonly status: number;
+  readonly message: string;
+  readonly plan: stowage.v1.ContainerPlan.$Properties | undefined;
+}
+
+/** Calls Prepare as that user, who logs in as `login` if asked to. */
+export const prepareAs = (
+  uid: number,
+  path: string,
+  request: stowage.v1.PrepareRequest.$Properties,
+  login: stowage.v1.Login.$Properties = {},
+): Promise<Answer> =>
+  new Promise((resolve, reject) => {
+    const session = http2.connect('http://localhost', { createConnection: () => connectAs(uid, path) });
+    const call = session.request({
+      ':method': 'POST',
+      ':path': '/stowage.v1.ImageService/Prepare',
+      te: 'trailers',
+      'content-type': 'application/grpc',
+    });
+    const say = (message: stowage.v1.PrepareRequest.$Properties): void => {
+      const bytes = stowage.v1.PrepareRequest.encode(message).finish();
+      const head = Buffer.alloc(5);
+      head.writeUInt32BE(bytes.length, 1);
+      call.write(Buffer.concat([head, bytes]));
+    };
+    let received = Buffer.alloc(0);
+    let plan: Answer['plan'];
+    let outcome: http2.IncomingHttpHeaders = {};
+    call.on('data', (piece: Buffer) => {
+      received = Buffer.concat([received, piece]);
+      while (received.length >= 5 && received.length >= 5 + received.readUInt32BE(1)) {
+        const end = 5 + received.readUInt32BE(1);
+        const event = stowage.v1.PrepareResponse.decode(received.subarray(5, end));
+        received = received.subarray(end);
+        plan ??= event.plan ?? undefined;
+        if (event.loginWanted) say({ login: { ...login, registry: event.loginWanted.registry ?? '' } });
+      }
+    });
+    // Of a call that is refused at once the status is among the first headers.
+    for (const event of ['response', 'trailers'])
+      call.on(event, (headers: http2.IncomingHttpHeaders) => (outcome = { ...outcome, ...headers }));
+    for (const stream of [session, call]) stream.on('error', (error: Error) => reject(error));
+    call.on('end', () => {
+      session.destroy();
+      const { 'grpc-status': status, 'grpc-message': message } = outcome;
+      resolve({ status: Number(status), message: decodeURIComponent(String(message ?? '')), plan });
+    });
+    say(request);
+  });

@@ -106,8 +106,7 @@ export class FaultRegistry {
     return this.requests.filter(({ url }) => path.test(url ?? '')).length;
   }
 
-  addBlob(repository: string, bytes: Buffer): string {
-    const digest = sha256(bytes);
+  addBlob(repository: string, bytes: Buffer, digest = sha256(bytes)): string {
     this.#content.set(`${repository}/blobs/${digest}`, { type: 'application/octet-stream', bytes });
     return digest;
   }

@@ -217,6 +217,18 @@ describe('readImage', () => {
     await readImage(wrap(top, 4), undefined, source, node, 'x');
     await assert.rejects(readImage(wrap(top, 5), undefined, source, node, 'x'), /nested deeper than 4/);
   });
+
+  it('refuses an index that leads back to itself', async () => {
+    const entry = { mediaType: ociIndex, digest, size: 1, platform: image };
+    const loop = bytesOf({ schemaVersion: 2, mediaType: ociIndex, manifests: [entry] });
+    let asked = 0;
+    const looping = async (): Promise<Buffer> => {
+      asked++;
+      return loop;
+    };
+    await assert.rejects(readImage(digest, undefined, looping, node, 'x'), /nested deeper than 4/);
+    assert.equal(asked, 5);
+  });
 });
 
 describe('parseConfig', () => {
