@@ -94,6 +94,7 @@ const show = (site: Site, user: keyof typeof homes, what: string, options?: RunO
 clusterSuite('a private image', withPrivateRegistries, (site) => {
   afterEach(() => Object.values(homes).forEach((home) => home.clear()));
   after(async () => {
+    Object.values(homes).forEach((home) => home.clear());
     await lying.stop();
     await registries.end();
   });

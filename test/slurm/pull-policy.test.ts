@@ -135,17 +135,17 @@ clusterSuite('--image-pull', withMovingTag, (site) => {
     };
 
     it('is told to every rank as STOWAGE_IMAGE_DIGEST', async () => {
-      const printed = await site().output(`srun -n4 ${image()} printenv STOWAGE_IMAGE_DIGEST`);
+      const printed = await site().output(`srun -n4 ${image()} sh -c 'echo $STOWAGE_IMAGE_DIGEST'`);
       assert.equal(printed, `${await digestOf()}\n`.repeat(4));
     });
 
     it('is told to ranks with --export=NONE', async () => {
-      const printed = await site().output(`srun --export=NONE ${image()} printenv STOWAGE_IMAGE_DIGEST`);
+      const printed = await site().output(`srun --export=NONE ${image()} sh -c 'echo $STOWAGE_IMAGE_DIGEST'`);
       assert.equal(printed, `${await digestOf()}\n`);
     });
 
     it('cannot be made up by the job', async () => {
-      const command = `srun ${image()} printenv STOWAGE_IMAGE_DIGEST`;
+      const command = `srun ${image()} sh -c 'echo $STOWAGE_IMAGE_DIGEST'`;
       const printed = await site().output(command, { env: { STOWAGE_IMAGE_DIGEST: 'sha256:of-my-choice' } });
       assert.equal(printed, `${await digestOf()}\n`);
     });
