@@ -6,7 +6,7 @@ import { status } from '@grpc/grpc-js';
 import { protocol } from '../../wrapper/package-root.js';
 import { busyboxImage } from '../support/busybox-image.js';
 import { connectAs, prepareAs } from '../support/connect-as.js';
-import { DaemonProcess } from '../support/daemon-process.js';
+import { InstalledDaemon } from '../support/installed-daemon.js';
 import { DockerRegistry } from '../support/docker-registry.js';
 import { isRoot } from '../unpack/sandbox.js';
 
@@ -20,7 +20,7 @@ if (isRoot)
   describe('stowaged, with an image that only one of two users may use', function () {
     this.timeout(60_000);
     let registry: DockerRegistry;
-    let daemon: DaemonProcess;
+    let daemon: InstalledDaemon;
     let reference: string;
     let digest: string;
 
@@ -29,7 +29,7 @@ if (isRoot)
         access: { kind: 'htpasswd', users: { alice: account.password } },
       });
       reference = await registry.push(await busyboxImage(), 'team/app:1', account);
-      daemon = await DaemonProcess.start(`[registries."${registry.host}"]\nhttp = true\n`);
+      daemon = await InstalledDaemon.start(`[registries."${registry.host}"]\nhttp = true\n`);
       digest = (await planForAlice()).imageDigest ?? '';
     });
     after(async () => {
