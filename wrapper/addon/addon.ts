@@ -10,7 +10,15 @@ export interface PeerCredentials {
   gid: number;
 }
 
-/** System calls that Node lacks. Failures are Errors with code, errno, syscall and path, as Node's own. */
+/** A digest in the making, off the main thread. */
+export interface Digest {
+  /** Resolves when the bytes were taken in; until then they must not change, and nothing else may be asked. */
+  update(buffers: readonly Uint8Array[]): Promise<void>;
+  /** The digest in hex, at the end. */
+  end(): string;
+}
+
+/** What Node lacks: system calls, and digests off the main thread. Failures are Errors with code, errno, syscall and path, as Node's own. */
 interface Addon {
   /** unix(7) SO_PEERCRED: who connected, as the kernel recorded it at connect(2). */
   peerCredentials(socketFd: number): PeerCredentials;
@@ -24,6 +32,10 @@ interface Addon {
   openTemporary(directory: string): number;
   /** linkat(2): names a file of openTemporary; EEXIST if the name is taken. */
   linkTemporary(fd: number, path: string): void;
+  /** malloc_trim(3): gives freed memory back to the system. */
+  trimHeap(): void;
+  /** Computed by Node's own OpenSSL. */
+  Digest: new (algorithm: 'sha256' | 'sha512') => Digest;
 }
 
 export const addon: Addon = load();

@@ -1,4 +1,6 @@
+#include "digest.h"
 #include "file_system.h"
+#include "heap.h"
 #include "unix_socket.h"
 
 static Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
@@ -7,6 +9,8 @@ static Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
     exports.Set("sendDatagram", Napi::Function::New(env, SendDatagram, "sendDatagram"));
     exports.Set("lockFile", Napi::Function::New(env, LockFile, "lockFile"));
     exports.Set("openTemporary", Napi::Function::New(env, OpenTemporary, "openTemporary"));
+    exports.Set("trimHeap", Napi::Function::New(env, TrimHeap, "trimHeap"));
+    exports.Set("Digest", Digest::Define(env));
     exports.Set("linkTemporary", Napi::Function::New(env, LinkTemporary, "linkTemporary"));
     return exports;
 }

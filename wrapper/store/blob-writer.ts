@@ -1,14 +1,14 @@
-import { fsync, write } from 'node:fs';
+import { fsync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 
 import { addon } from '../addon/addon.js';
 import { StowageError, systemErrorCode } from '../error.js';
-import { hashFor } from '../image/digest.js';
+import { splitDigest } from '../image/digest.js';
+import { GrowingFile } from './growing-file.js';
 
 const syncDescriptor = promisify(fsync);
-const writeDescriptor = promisify(write);
 
 /**
  * Writes `bytes` to a nameless file, from its beginning, and gives it the name `path` when all of it is there,
@@ -21,34 +21,31 @@ export async function writeBlob(
   bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   onProgress: (doneBytes: number) => void,
 ): Promise<void> {
-  const hash = hashFor(expected.digest);
+  const { algorithm } = splitDigest(expected.digest);
+  const hash = new addon.Digest(algorithm);
+  const file = new GrowingFile(fd, hash, onProgress);
   let size = 0;
-  for await (const chunk of bytes) {
-    const offset = size;
-    size += chunk.length;
-    if (size > expected.size) {
-      throw mismatch(
-        expected.digest,
-        `it is longer than the ${expected.size} bytes that the manifest promises`,
-      );
+  try {
+    for await (const chunk of bytes) {
+      size += chunk.length;
+      if (size > expected.size) {
+        throw mismatch(
+          expected.digest,
+          `it is longer than the ${expected.size} bytes that the manifest promises`,
+        );
+      }
+      await file.append(chunk);
     }
-    hash.update(chunk);
-    await writeAll(fd, chunk, offset);
-    onProgress(size);
+    await file.flush();
+  } finally {
+    await file.settle();
   }
   if (size !== expected.size) throw mismatch(expected.digest, `it has ${size} bytes, not ${expected.size}`);
-  const digest = `${expected.digest.slice(0, expected.digest.indexOf(':'))}:${hash.digest('hex')}`;
+  const digest = `${algorithm}:${hash.end()}`;
   if (digest !== expected.digest) throw mismatch(expected.digest, `its bytes have the digest ${digest}`);
   await syncDescriptor(fd);
   publish(fd, path);
   await syncDirectory(dirname(path));
-}
-
-async function writeAll(fd: number, chunk: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < chunk.length;) {
-    const { bytesWritten } = await writeDescriptor(fd, chunk, done, chunk.length - done, position + done);
-    done += bytesWritten;
-  }
 }
 
 function publish(fd: number, path: string): void {
