@@ -41,6 +41,9 @@ export const sha256 = (bytes: Uint8Array): string =>
 /** A registry inside the test's own process, right in all but the faults that a test asks for. */
 export class FaultRegistry {
   readonly requests: IncomingMessage[] = [];
+  /** Answers under way, and the most there were. */
+  atOnce = 0;
+  mostAtOnce = 0;
   /** By the path after /v2/. */
   readonly #content = new Map<string, Content>();
   #faults: { path: RegExp; fault: Fault; times: number }[] = [];
@@ -55,6 +58,8 @@ export class FaultRegistry {
   ) {
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
       this.requests.push(request);
+      this.mostAtOnce = Math.max(this.mostAtOnce, ++this.atOnce);
+      response.once('close', () => this.atOnce--);
       void this.#answer(request, response);
     });
   }
@@ -80,6 +85,13 @@ export class FaultRegistry {
   /** The next `times` answers for a path go wrong. */
   inject(path: RegExp, fault: Fault, times = 1): void {
     this.#faults.push({ path, fault, times });
+  }
+
+  /** From now on nothing goes wrong, and nothing is remembered of what was asked. */
+  forgive(): void {
+    this.#faults = [];
+    this.requests.length = 0;
+    this.mostAtOnce = this.atOnce;
   }
 
   /** From now on only a Bearer token opens anything; `answer` is what the token service says. */
@@ -249,8 +261,8 @@ async function send(
     const pauseMs = 50;
     const portion = Math.max(1, Math.round((fault.bytesPerSecond * pauseMs) / 1000));
     for (let at = 0; at < body.length && !response.destroyed; at += portion) {
+      if (at > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
       response.write(body.subarray(at, at + portion));
-      await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
     response.end();
   } else {

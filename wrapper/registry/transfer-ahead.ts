@@ -1,4 +1,4 @@
-import type { Waiting } from './client.js';
+import type { Waiting } from './patience.js';
 import { Stretch, type WantedBlob } from './transfer-stretch.js';
 
 /** A part of a blob that is fetched before its turn in order, and kept in memory until then. */

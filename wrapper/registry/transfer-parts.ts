@@ -1,5 +1,5 @@
 import type { Turns } from '../policy/turns.js';
-import type { Waiting } from './client.js';
+import type { Waiting } from './patience.js';
 import { PartAhead } from './transfer-ahead.js';
 import { RangeIgnored, Stretch, type WantedBlob } from './transfer-stretch.js';
 
@@ -37,6 +37,7 @@ export class PartsReader {
   async *bytes(): AsyncGenerator<Buffer> {
     try {
       while (this.#at < this.#size) {
+        this.#fetchAhead(this.#at);
         const part = this.#ahead.shift();
         yield* part ? this.#take(part) : this.#stream();
       }
@@ -60,7 +61,6 @@ export class PartsReader {
     } finally {
       await part.drop();
     }
-    this.#fetchAhead(this.#at);
   }
 
   /** Past memory, straight to the reader. */
@@ -68,7 +68,6 @@ export class PartsReader {
     const count = this.#pace === 'fast' ? partsOfFastStretch : 1;
     const end = Math.min(this.#at + count * this.parts.partBytes, this.#size);
     const stretch = new Stretch(this.blob, this.#at, end, this.waiting, 'go-on');
-    this.#fetchAhead(end);
     for await (const chunk of stretch.bytes()) {
       if (stretch.end !== end && this.#pace !== 'whole') {
         this.#pace = 'whole';

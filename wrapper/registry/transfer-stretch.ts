@@ -2,8 +2,9 @@ import type { Descriptor } from '../image/manifest.js';
 import type { Reference } from '../image/reference.js';
 import type { Turns } from '../policy/turns.js';
 import type { ByteRate } from './byte-rate.js';
-import type { Waiting } from './client.js';
+import type { Waiting } from './patience.js';
 import { RegistryError } from './error.js';
+import type { IdleMemory } from './idle-memory.js';
 import { Patience, type RetryLimits } from './patience.js';
 import type { BlobAnswer, RegistrySession } from './session.js';
 import { TransferTurn } from './transfer-turn.js';
@@ -18,6 +19,7 @@ export interface WantedBlob {
   readonly turns: Turns;
   /** Of the registry; undefined if it has no limit. */
   readonly rate: ByteRate | undefined;
+  readonly memory: IdleMemory;
 }
 
 /** A registry that was asked for a part sends the whole blob instead. */
@@ -53,11 +55,12 @@ export class Stretch {
   }
 
   async *bytes(): AsyncGenerator<Buffer> {
-    const { retries, turns, uid } = this.blob;
+    const { retries, turns, uid, memory } = this.blob;
     const { signal, onWait } = this.waiting;
     const patience = new Patience(retries, signal, onWait);
     const turn = new TransferTurn(turns, uid, this.waiting);
     let failedAt = this.from;
+    const release = memory.use();
     try {
       for (;;) {
         try {
@@ -73,6 +76,7 @@ export class Stretch {
       }
     } finally {
       turn.giveBack();
+      release();
     }
   }
 

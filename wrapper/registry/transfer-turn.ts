@@ -1,5 +1,5 @@
 import type { Turns } from '../policy/turns.js';
-import type { Waiting } from './client.js';
+import type { Waiting } from './patience.js';
 
 /** After so long who waits for a turn is told so. */
 const silentMs = 2000;
@@ -24,9 +24,9 @@ export class TransferTurn {
   /** Rejects with the signal's reason. */
   async take(): Promise<void> {
     const { signal, onWait } = this.waiting;
-    let told = false;
+    let unsay = (): void => undefined;
     const timer = setTimeout(() => {
-      told = true;
+      unsay = () => onWait('');
       const count = this.turns.takenCount;
       onWait(
         `waiting for a turn: ${count} ${count === 1 ? 'transfer is' : 'transfers are'} under way on this node`,
@@ -37,7 +37,7 @@ export class TransferTurn {
       this.#takenAt = performance.now();
     } finally {
       clearTimeout(timer);
-      if (told) onWait('');
+      unsay();
     }
   }
 

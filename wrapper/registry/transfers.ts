@@ -3,7 +3,8 @@ import type { Descriptor } from '../image/manifest.js';
 import type { Reference } from '../image/reference.js';
 import { Turns } from '../policy/turns.js';
 import { ByteRate } from './byte-rate.js';
-import type { Waiting } from './client.js';
+import type { Waiting } from './patience.js';
+import { IdleMemory } from './idle-memory.js';
 import { Patience } from './patience.js';
 import type { RegistrySession } from './session.js';
 import { PartsReader } from './transfer-parts.js';
@@ -18,6 +19,7 @@ export class Transfers {
   readonly #turns: Turns;
   /** Parts in memory. */
   readonly #windows: Turns;
+  readonly #memory = new IdleMemory();
   /** By registry, where there is a limit. */
   readonly #rates = new Map<string, ByteRate>();
 
@@ -89,7 +91,16 @@ export class Transfers {
 
   #wanted(session: Session, uid: number, reference: Reference, descriptor: Descriptor): WantedBlob {
     const rate = this.#rate(reference.registry);
-    return { session, uid, reference, descriptor, retries: this.limits, turns: this.#turns, rate };
+    return {
+      session,
+      uid,
+      reference,
+      descriptor,
+      retries: this.limits,
+      turns: this.#turns,
+      rate,
+      memory: this.#memory,
+    };
   }
 
   #rate(registry: string): ByteRate | undefined {
