@@ -56,10 +56,13 @@ const productionModules = () =>
     .filter((line) => line.startsWith(from('node_modules/')));
 
 /**
- * Options of Node, in megabytes. The daemon stays on the node for ever: V8 rather collects garbage than takes memory
- * from jobs. Large buffers lie outside of its heap.
+ * Options of Node. The daemon stays on the node for ever, and mostly waits: a small heap that is collected often costs
+ * it nothing, and it collects what downloads left when they are over. Sizes are in megabytes; large buffers lie outside.
  */
-const nodeOptions = { stowage: '', stowaged: '--max-semi-space-size=4 --max-old-space-size=128 ' };
+const nodeOptions = {
+  stowage: '',
+  stowaged: '--max-semi-space-size=1 --max-old-space-size=128 --optimize-for-size --expose-gc ',
+};
 
 const launcher = (program) => `#!/bin/sh
 # The Node on the PATH, else the one that Stowage was installed with.
