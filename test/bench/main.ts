@@ -1,19 +1,23 @@
 // npm run bench: what test/support/bench.mjs runs, in namespaces of its own.
 import { parseArgs } from 'node:util';
+import { benchPull } from './pull.js';
 import { benchUnpack } from './unpack.js';
 
-const usage = `usage: npm run bench -- unpack [--json FILE] [--rounds N] [--only NAME]
+const usage = `usage: npm run bench -- pull|unpack [--json FILE] [--rounds N] [--only NAME]
 
+  pull    how fast images come from a registry into the store, beside curl
   unpack  how fast layers become a tree, beside tar, bsdtar, umoci and bare decompression
 
   --json FILE  writes the numbers as JSON as well
-  --rounds N   runs each so often; default 5
+  --rounds N   runs each so often; default 5, of pull 3
   --only NAME  measures the images alone that have NAME in their names: --only 'gzip, 1 '`;
 
 interface Options {
-  readonly values: { json?: string; rounds: string; only: string; help: boolean };
+  readonly values: { json?: string; rounds?: string; only: string; help: boolean };
   readonly positionals: readonly string[];
 }
+
+const defaultRounds: Readonly<Record<string, number>> = { pull: 3, unpack: 5 };
 
 const parse = (args: string[]): Options =>
   parseArgs({
@@ -21,7 +25,7 @@ const parse = (args: string[]): Options =>
     allowPositionals: true,
     options: {
       json: { type: 'string' },
-      rounds: { type: 'string', default: '5' },
+      rounds: { type: 'string' },
       only: { type: 'string', default: '' },
       help: { type: 'boolean', default: false },
     },
@@ -30,16 +34,25 @@ const parse = (args: string[]): Options =>
 const main = async (signal: AbortSignal): Promise<number> => {
   const [scratch = '', making = '', ...args] = process.argv.slice(2);
   const { values, positionals } = parse(args);
-  const rounds = Number(values.rounds);
+  const [what = ''] = positionals;
+  const rounds = Number(values.rounds ?? defaultRounds[what]);
   if (values.help) {
     console.log(usage);
     return 0;
   }
-  if (positionals.join() !== 'unpack' || !Number.isInteger(rounds) || rounds < 1 || rounds > 100) {
+  if (
+    positionals.length !== 1 ||
+    !(what in defaultRounds) ||
+    !Number.isInteger(rounds) ||
+    rounds < 1 ||
+    rounds > 100
+  ) {
     console.error(usage);
     return 2;
   }
-  await benchUnpack({ rounds, only: values.only, json: values.json, scratch, making }, signal);
+  const options = { rounds, only: values.only, json: values.json, scratch };
+  if (what === 'pull') await benchPull(options, signal);
+  else await benchUnpack({ ...options, making }, signal);
   return 0;
 };
 

@@ -10,7 +10,8 @@ import { freshDirectory } from './tree.js';
 /** Fetches an image from a registry on this host, onto the disk, and unpacks it into `tree`. */
 export type Fetch = (image: BenchImage, tree: string) => Command;
 
-const start = async (scratch: string, signal: AbortSignal): Promise<string> => {
+/** Starts docker-registry with its storage below `scratch`; it ends with this process. Returns its host:port. */
+export const startRegistry = async (scratch: string, signal: AbortSignal): Promise<string> => {
   const [port] = await freePorts(1);
   const host = `127.0.0.1:${port ?? 0}`;
   const storage = `${scratch}/registry`;
@@ -44,22 +45,27 @@ const start = async (scratch: string, signal: AbortSignal): Promise<string> => {
   return host;
 };
 
+/** Where an ordinary user can run it, as the checkout may lie in a directory that only its owner may enter. */
+export const installed = async (scratch: string, signal: AbortSignal): Promise<string> => {
+  const prefix = `${scratch}/usr`;
+  await run(process.execPath, ['wrapper/install.mjs', prefix], signal);
+  return prefix;
+};
+
 /** Starts docker-registry, fills it with the images, and installs the `stowage` that is to fetch from it. */
 export const prepareRegistry = async (
   scratch: string,
   images: BenchImages,
   signal: AbortSignal,
 ): Promise<Fetch> => {
-  const host = await start(scratch, signal);
+  const host = await startRegistry(scratch, signal);
   const reference = ({ tag }: BenchImage) => `docker://${host}/bench:${tag}`;
   const quietly = ['--insecure-policy', '--quiet', '--dest-tls-verify=false'];
   for (const image of images.images) {
     const source = `oci:${images.directory}:${image.tag}`;
     await run('skopeo', ['copy', ...quietly, source, reference(image)], signal);
   }
-  // Where an ordinary user can run it, as the checkout may lie in a directory that only its owner may enter.
-  const prefix = `${scratch}/usr`;
-  await run(process.execPath, ['wrapper/install.mjs', prefix], signal);
+  const prefix = await installed(scratch, signal);
   const config = `${scratch}/stowage.toml`;
   writeFileSync(config, `[registries]\n"${host}" = { http = true }\n`);
   const store = `${scratch}/store`;

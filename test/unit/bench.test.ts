@@ -11,6 +11,7 @@ import { hasRun } from '../bench/contenders.js';
 import { contentOf } from '../bench/image/bench-image.js';
 import { planImage, type PlannedEntry } from '../bench/image/plan.js';
 import { layerEntries, tarStream } from '../bench/image/tar-stream.js';
+import { pullRow } from '../bench/pull-report.js';
 import { rowOf } from '../bench/report.js';
 import { parseUsage } from '../bench/stowage-unpack.js';
 import { parseSystemCalls } from '../bench/system-calls.js';
@@ -151,6 +152,33 @@ describe('the numbers of the benchmark', () => {
         peak_rss_bytes: 7,
         syscalls_per_file: 4.5,
         syscalls: undefined,
+        seconds: undefined,
+      },
+    );
+  });
+
+  it('compares a pull with the faster way of curl, and counts the most memory of any run', () => {
+    const row = pullRow({
+      name: '12 layers',
+      bytes: 100e6,
+      stowage: [0.5, 0.25, 1],
+      curl: [0.5, 0.5, 0.5],
+      curlParallel: [0.4, 0.4, 0.4],
+      peakBytes: [7, 9, 8],
+      idleBytes: [5, 4, 3],
+    });
+    assert.deepEqual(
+      { ...row, seconds: undefined },
+      {
+        case: '12 layers',
+        stowage_mb_s: 200,
+        curl_mb_s: 250,
+        ratio: 0.8,
+        daemon_peak_rss_bytes: 9,
+        daemon_idle_rss_bytes: 5,
+        curl_sequential_mb_s: 200,
+        curl_parallel_mb_s: 250,
+        bytes: 100e6,
         seconds: undefined,
       },
     );

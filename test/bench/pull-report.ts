@@ -1,0 +1,67 @@
+import { median } from '../support/median.js';
+import { table } from './table.js';
+
+/** What was measured of one image; seconds of every run. */
+export interface MeasuredPull {
+  readonly name: string;
+  readonly bytes: number;
+  readonly stowage: readonly number[];
+  readonly curl: readonly number[];
+  /** curl with several transfers at once; empty for a single layer. */
+  readonly curlParallel: readonly number[];
+  readonly peakBytes: readonly number[];
+  readonly idleBytes: readonly number[];
+}
+
+/** Rates are medians in 10^6 bytes per second; null is what was not measured. */
+export interface PullRow {
+  readonly case: string;
+  readonly stowage_mb_s: number;
+  /** Of curl one layer after the other, or several at once, whichever is faster. */
+  readonly curl_mb_s: number;
+  readonly ratio: number;
+  /** The most of any run. */
+  readonly daemon_peak_rss_bytes: number;
+  readonly daemon_idle_rss_bytes: number;
+  readonly curl_sequential_mb_s: number;
+  readonly curl_parallel_mb_s: number | null;
+  readonly bytes: number;
+  /** Every run. */
+  readonly seconds: Readonly<Record<'stowage' | 'curl' | 'curl_parallel', readonly number[]>>;
+}
+
+const rounded = (value: number, digits: number): number => Number(value.toFixed(digits));
+
+export const pullRow = (measured: MeasuredPull): PullRow => {
+  const { name, bytes, stowage, curl, curlParallel, peakBytes, idleBytes } = measured;
+  const rate = (seconds: readonly number[]): number => bytes / median(seconds) / 1e6;
+  const curlRate = Math.max(rate(curl), curlParallel.length > 0 ? rate(curlParallel) : 0);
+  const runs = (seconds: readonly number[]) => seconds.map((value) => rounded(value, 3));
+  return {
+    case: name,
+    stowage_mb_s: rounded(rate(stowage), 1),
+    curl_mb_s: rounded(curlRate, 1),
+    ratio: rounded(rate(stowage) / curlRate, 3),
+    daemon_peak_rss_bytes: Math.max(...peakBytes),
+    daemon_idle_rss_bytes: Math.max(...idleBytes),
+    curl_sequential_mb_s: rounded(rate(curl), 1),
+    curl_parallel_mb_s: curlParallel.length > 0 ? rounded(rate(curlParallel), 1) : null,
+    bytes,
+    seconds: { stowage: runs(stowage), curl: runs(curl), curl_parallel: runs(curlParallel) },
+  };
+};
+
+const head = ['case', 'stowage', 'curl', 'curl --parallel', 'ratio', 'peak memory', 'idle memory'];
+
+const cells = (row: PullRow): string[] => {
+  const rate = (value: number | null) => (value === null ? '-' : `${value.toFixed(0)} MB/s`);
+  const memory = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
+  return [
+    row.case,
+    ...[row.stowage_mb_s, row.curl_sequential_mb_s, row.curl_parallel_mb_s].map(rate),
+    row.ratio.toFixed(2),
+    ...[row.daemon_peak_rss_bytes, row.daemon_idle_rss_bytes].map(memory),
+  ];
+};
+
+export const pullTable = (rows: readonly PullRow[]): string[] => table([head, ...rows.map(cells)]);
