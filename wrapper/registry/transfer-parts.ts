@@ -7,7 +7,7 @@ import { RangeIgnored, Stretch, type WantedBlob } from './transfer-stretch.js';
  * What one connection delivers when more of them would only cost requests: a registry in the same room does; one
  * behind a wide-area network, or that gives each connection its share, does not.
  */
-const fastBytesPerSecond = 100e6;
+const fastBytesPerSecond = 50e6;
 
 /** So many parts are asked for at once, by one request, of a registry that is fast enough. */
 const partsOfFastStretch = 64;

@@ -7,7 +7,7 @@ const writeBuffers = promisify(writev);
 const syncData = promisify(fdatasync);
 
 /** What may wait in memory to be written. */
-const mostWaitingBytes = 2 * 1024 * 1024;
+const mostWaitingBytes = 1024 * 1024;
 
 /** So that little is left to be waited for when all is written, the disk begins after each of these. */
 const syncEveryBytes = 32 * 1024 * 1024;
