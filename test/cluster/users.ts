@@ -10,7 +10,7 @@ export interface Account {
 }
 
 /** The ordinary users that submit jobs. */
-export const testUsers = ['stow-a', 'stow-b'] as const;
+const testUsers = ['stow-a', 'stow-b'] as const;
 /** The account of stowaged: no login, no home, no capability. */
 export const serviceUser = 'stowage';
 

@@ -247,7 +247,7 @@ export class DockerRegistry {
 }
 
 /** The lines of docker-registry's output that are of its access log, in Apache's "combined" format. */
-export const parseAccessLog = (text: string): LoggedRequest[] =>
+const parseAccessLog = (text: string): LoggedRequest[] =>
   text.split('\n').flatMap((line) => {
     const match = /^\S+ \S+ \S+ \[[^\]]*\] "([A-Z]+) (\S+) [^"]*" (\d+) (\d+)/.exec(line);
     if (!match) return [];

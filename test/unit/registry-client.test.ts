@@ -5,10 +5,9 @@ import { parseChallenges } from '../../wrapper/registry/challenge.js';
 import type { RegistryClient } from '../../wrapper/registry/client.js';
 import { parseRetryAfter } from '../../wrapper/registry/patience.js';
 import { sendFollowing } from '../../wrapper/registry/redirect.js';
-import { resumedBlob } from '../../wrapper/registry/resumed-blob.js';
 import type { RegistrySession } from '../../wrapper/registry/session.js';
 import { FaultRegistry, sha256 } from '../support/fault-registry.js';
-import { isCode, quickClient } from '../support/registry-session.js';
+import { download, isCode, quickClient, quickLimits } from '../support/registry-session.js';
 
 const blobBytes = Buffer.from(Array.from({ length: 200_000 }, (_, i) => i % 251));
 const descriptor = {
@@ -26,12 +25,7 @@ describe('RegistryClient', () => {
     onWait: (sentence: string) => void waits.push(sentence),
   };
   const reference = (name = 'team/app:1') => parseReference(`${registry.host}/${name}`);
-  const read = async (): Promise<Buffer> => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of resumedBlob(session, client.limits, reference(), descriptor, waiting))
-      chunks.push(chunk);
-    return Buffer.concat(chunks);
-  };
+  const read = () => download(session, reference(), descriptor, waiting);
 
   beforeEach(async () => {
     registry = await FaultRegistry.start();
@@ -225,7 +219,7 @@ describe('RegistryClient', () => {
     const chunks: Buffer[] = [];
     for await (const chunk of body) {
       if (chunks.push(chunk) === 1)
-        client.update({ limits: client.limits, registries: { [registry.host]: { http: true } } });
+        client.update({ limits: quickLimits, registries: { [registry.host]: { http: true } } });
     }
     assert.ok(Buffer.concat(chunks).equals(blobBytes));
     assert.equal(registry.count(/blobs/), 1);

@@ -2,9 +2,16 @@ import assert from 'node:assert/strict';
 
 import { parseReference } from '../../wrapper/image/reference.js';
 import type { RegistryClient } from '../../wrapper/registry/client.js';
-import { resumedBlob } from '../../wrapper/registry/resumed-blob.js';
 import { FaultRegistry, sha256 } from '../support/fault-registry.js';
-import { askIn, heardIn, isCode, login, quickClient } from '../support/registry-session.js';
+import {
+  askIn,
+  download,
+  heardIn,
+  isCode,
+  login,
+  quickClient,
+  quickLimits,
+} from '../support/registry-session.js';
 
 const layer = Buffer.from(Array.from({ length: 100_000 }, (_, i) => i % 251));
 const descriptor = { mediaType: 'application/octet-stream', digest: sha256(layer), size: layer.length };
@@ -17,12 +24,7 @@ describe('mirrors', () => {
   const sentences: string[] = [];
   const waiting = heardIn(sentences);
   const reference = (name = 'team/app:1') => parseReference(`${registry.host}/${name}`);
-  const read = async (session = client.session()): Promise<Buffer> => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of resumedBlob(session, client.limits, reference(), descriptor, waiting))
-      chunks.push(chunk);
-    return Buffer.concat(chunks);
-  };
+  const read = (session = client.session()) => download(session, reference(), descriptor, waiting);
 
   beforeEach(async () => {
     [registry, first, second] = await Promise.all([
@@ -172,12 +174,12 @@ describe('a registry in the settings', () => {
       const session = client.session();
       const manifest = () => session.manifest(parseReference(`${registry.host}/app:1`), heardIn([]));
       await assert.rejects(manifest(), isCode('registry-unreachable', /HTTPS/));
-      client.update({ limits: client.limits, registries: { [registry.host]: { http: true } } });
+      client.update({ limits: quickLimits, registries: { [registry.host]: { http: true } } });
       await manifest();
       assert.throws(
         () =>
           client.update({
-            limits: client.limits,
+            limits: quickLimits,
             registries: { 'a.example': { ca: '/nonexistent/ca.pem' } },
           }),
         isCode('config-invalid', /registries\."a\.example"\.ca: \/nonexistent\/ca\.pem cannot be read/),

@@ -7,12 +7,11 @@ import { digestOf } from '../../wrapper/image/digest.js';
 import { parseManifest } from '../../wrapper/image/manifest.js';
 import { parseReference } from '../../wrapper/image/reference.js';
 import type { RegistrySettings } from '../../wrapper/config/config.js';
-import { resumedBlob } from '../../wrapper/registry/resumed-blob.js';
 import type { Login, RegistrySession } from '../../wrapper/registry/session.js';
 import { busyboxImage } from '../support/busybox-image.js';
 import { forLoopback, selfSigned } from '../support/certificates.js';
 import { DockerRegistry } from '../support/docker-registry.js';
-import { askIn, heardIn, isCode, login, quickClient, quickLimits } from '../support/registry-session.js';
+import { askIn, download, heardIn, isCode, login, quickClient } from '../support/registry-session.js';
 import { TokenServer } from '../support/token-server.js';
 
 const alice = { username: 'alice', password: 'open sesame' };
@@ -56,10 +55,7 @@ describe("Debian's docker-registry", () => {
     const manifest = parseManifest(bytes, contentType, name);
     assert.equal(manifest.kind, 'manifest');
     for (const blob of [manifest.config, ...manifest.layers]) {
-      const chunks: Buffer[] = [];
-      for await (const chunk of resumedBlob(session, quickLimits, reference, blob, waiting))
-        chunks.push(chunk);
-      assert.equal(digestOf(Buffer.concat(chunks)), blob.digest);
+      assert.equal(digestOf(await download(session, reference, blob, waiting)), blob.digest);
       const part = await session.openBlob(reference, blob.digest, { from: 5, to: 9 }, waiting);
       assert.deepEqual([part.from, part.partial, part.totalBytes], [5, true, blob.size]);
       part.discard();

@@ -2,33 +2,15 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { ErrorCode, StowageError } from '../../wrapper/error.js';
 import { parseReference } from '../../wrapper/image/reference.js';
 import { RegistryClient } from '../../wrapper/registry/client.js';
 import { Transfers } from '../../wrapper/registry/transfers.js';
 import { FaultRegistry, sha256 } from '../support/fault-registry.js';
+import { isCode, transferLimits } from '../support/registry-session.js';
 
 const partBytes = 64 * 1024;
-const limits = {
-  connectTimeoutMs: 1000,
-  minimumBytesPerSecond: 1000,
-  rateWindowMs: 300,
-  retries: 3,
-  firstPauseMs: 5,
-  longestPauseMs: 50,
-  parallelLayers: 4,
-  connections: 4,
-  connectionsPerUser: 3,
-  rangeBytes: partBytes,
-  deadlineMs: 60_000,
-};
+const limits = { ...transferLimits, rangeBytes: partBytes };
 const [ann, bob] = [1000, 1001];
-
-const isCode = (code: ErrorCode, reason: RegExp) => (error: StowageError) => {
-  assert.equal(error.code, code, error.stack);
-  assert.match(error.message, reason);
-  return true;
-};
 
 const until = async (what: string, condition: () => boolean): Promise<void> => {
   const deadline = performance.now() + 10_000;

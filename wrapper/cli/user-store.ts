@@ -7,7 +7,7 @@ import { storeError } from '../store/error.js';
 import type { Surroundings } from './surroundings.js';
 
 /** Where a user's own downloads are kept. XDG Base Directory Specification: relative values do not count. */
-export function userStoreDirectory({ env, home }: Pick<Surroundings, 'env' | 'home'>): string {
+function userStoreDirectory({ env, home }: Pick<Surroundings, 'env' | 'home'>): string {
   const cache = env['XDG_CACHE_HOME'] ?? '';
   return join(isAbsolute(cache) ? cache : join(home, '.cache'), 'stowage');
 }

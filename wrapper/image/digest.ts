@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 
 /** Hex digits of each algorithm that OCI image-spec v1.1 descriptor.md, "Registered algorithms", names. */
 const hexLengths = { sha256: 64, sha512: 128 } as const;
@@ -25,9 +25,4 @@ export function splitDigest(digest: string): { algorithm: Algorithm; hex: string
 
 export function digestOf(bytes: Uint8Array, algorithm: Algorithm = 'sha256'): string {
   return `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}`;
-}
-
-/** A running hash for the algorithm that `digest` names. */
-export function hashFor(digest: string): Hash {
-  return createHash(splitDigest(digest).algorithm);
 }

@@ -34,10 +34,6 @@ export class RegistryClient {
     return new RegistrySession(this.#common, ask);
   }
 
-  get limits(): RegistryClientOptions['limits'] {
-    return this.#common.limits;
-  }
-
   /**
    * Goes on with another configuration, also for sessions that are open; transfers under way go on as they
    * began. Throws `config-invalid`, and then nothing has changed.

@@ -12,7 +12,7 @@ export interface Words {
   clause: string;
 }
 
-export const noWords: Words = { codes: [], clause: '' };
+const noWords: Words = { codes: [], clause: '' };
 
 const largestBytes = 16 * 1024;
 

@@ -63,7 +63,7 @@ export const imageService = {
   getVersion: method(`/${imageServiceName}/GetVersion`, v1.GetVersionRequest, v1.GetVersionResponse),
 } satisfies ServiceDefinition;
 
-export const nodeServiceName = 'stowage.v1.NodeService';
+const nodeServiceName = 'stowage.v1.NodeService';
 
 export const nodeService = {
   getStatus: method(`/${nodeServiceName}/GetStatus`, v1.GetStatusRequest, v1.GetStatusResponse),

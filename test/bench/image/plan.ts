@@ -73,7 +73,7 @@ const makeDirectories = (count: number, names: readonly string[], layers: number
 };
 
 /** Sizes as they are distributed in a real image, scaled so that they add up to `bytes`. */
-export const fileSizes = (count: number, bytes: number, random: Random): number[] => {
+const fileSizes = (count: number, bytes: number, random: Random): number[] => {
   const few = largest.map((fraction) => Math.floor(fraction * bytes));
   const rest = bytes - few.reduce((total, size) => total + size, 0);
   const many = Array.from({ length: count - few.length }, () =>
