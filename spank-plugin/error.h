@@ -2,7 +2,8 @@
 //
 // Fallible functions return 0 or -1 and take a caller-owned `struct error *` as last argument. It is
 // written only on failure; all other outputs are then untouched. Callers add what they were doing with
-// error_wrap() as the failure travels up. Only the hooks in plugin.c and main() of the helper print failures.
+// error_wrap() as the failure travels up. Only the hooks of the plugin and main() of the helper print
+// failures.
 #pragma once
 
 #include <stddef.h>
