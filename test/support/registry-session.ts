@@ -1,6 +1,3 @@
-import assert from 'node:assert/strict';
-
-import type { ErrorCode, StowageError } from '../../wrapper/error.js';
 import { RegistryClient, type RegistryClientOptions, type Waiting } from '../../wrapper/registry/client.js';
 import type { Descriptor } from '../../wrapper/image/manifest.js';
 import type { Reference } from '../../wrapper/image/reference.js';
@@ -67,14 +64,3 @@ export const askIn = (asked: string[], make: () => Login | undefined): AskLogin 
     return Promise.resolve(make());
   };
 };
-
-export const isCode =
-  (code: ErrorCode, reason: RegExp, never?: RegExp) =>
-  (error: StowageError): true => {
-    assert.equal(error.code, code, error.stack);
-    assert.match(error.message, reason);
-    for (let at: unknown = error; never && at instanceof Error; at = at.cause) {
-      assert.doesNotMatch(`${at.message}\n${at.stack}\n${JSON.stringify(at)}`, never);
-    }
-    return true;
-  };

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { type ErrorCode, StowageError } from '../../wrapper/error.js';
 import { digestOf } from '../../wrapper/image/digest.js';
 import { type LocalFiles, type LocalFormat, readLocalImage } from '../../wrapper/image/local-image.js';
+import { isCode } from '../support/is-code.js';
 
 const node = { os: 'linux', architecture: 'amd64', variants: ['v2', 'v1', ''] };
 const manifestType = 'application/vnd.oci.image.manifest.v1+json';
@@ -51,11 +52,7 @@ const configOf = (architecture = 'amd64', diffIds = [layerDigest], more: object 
 });
 
 async function refuses(work: Promise<unknown>, code: ErrorCode, reason: RegExp): Promise<void> {
-  await assert.rejects(work, (error: StowageError) => {
-    assert.equal(error.code, code, error.stack);
-    assert.match(error.message, reason);
-    return true;
-  });
+  await assert.rejects(work, isCode(code, reason));
 }
 
 let files: Files;

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 
-import { type ErrorCode, StowageError } from '../../wrapper/error.js';
+import type { ErrorCode } from '../../wrapper/error.js';
 import { parseConfig } from '../../wrapper/image/config.js';
 import { digestOf } from '../../wrapper/image/digest.js';
 import { readImage } from '../../wrapper/image/image.js';
 import { parseManifest } from '../../wrapper/image/manifest.js';
 import { amd64Variants, selectPlatform } from '../../wrapper/image/platform.js';
+import { isCode } from '../support/is-code.js';
 
 const node = { os: 'linux', architecture: 'amd64', variants: ['v2', 'v1', ''] };
 const ociManifest = 'application/vnd.oci.image.manifest.v1+json';
@@ -19,11 +20,7 @@ const bytesOf = (value: unknown): Buffer =>
   Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));
 
 function refuses(work: () => unknown, code: ErrorCode, reason: RegExp): void {
-  assert.throws(work, (error: StowageError) => {
-    assert.equal(error.code, code, error.stack);
-    assert.match(error.message, reason);
-    return true;
-  });
+  assert.throws(work, isCode(code, reason));
 }
 
 describe('parseManifest', () => {

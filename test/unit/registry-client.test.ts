@@ -7,7 +7,8 @@ import { parseRetryAfter } from '../../wrapper/registry/patience.js';
 import { sendFollowing } from '../../wrapper/registry/redirect.js';
 import type { RegistrySession } from '../../wrapper/registry/session.js';
 import { FaultRegistry, sha256 } from '../support/fault-registry.js';
-import { download, isCode, quickClient, quickLimits } from '../support/registry-session.js';
+import { isCode } from '../support/is-code.js';
+import { download, quickClient, quickLimits } from '../support/registry-session.js';
 
 const blobBytes = Buffer.from(Array.from({ length: 200_000 }, (_, i) => i % 251));
 const descriptor = {

@@ -5,7 +5,8 @@ import { parseReference } from '../../wrapper/image/reference.js';
 import type { RegistryClient } from '../../wrapper/registry/client.js';
 import { type Login, type RegistrySession, SessionClosed } from '../../wrapper/registry/session.js';
 import { FaultRegistry, sha256, type TokenAnswer } from '../support/fault-registry.js';
-import { askIn, heardIn, isCode, login, quickClient } from '../support/registry-session.js';
+import { isCode } from '../support/is-code.js';
+import { askIn, heardIn, login, quickClient } from '../support/registry-session.js';
 
 const secret = 'open sesame';
 const layer = Buffer.from('a layer');

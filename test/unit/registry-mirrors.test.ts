@@ -3,15 +3,8 @@ import assert from 'node:assert/strict';
 import { parseReference } from '../../wrapper/image/reference.js';
 import type { RegistryClient } from '../../wrapper/registry/client.js';
 import { FaultRegistry, sha256 } from '../support/fault-registry.js';
-import {
-  askIn,
-  download,
-  heardIn,
-  isCode,
-  login,
-  quickClient,
-  quickLimits,
-} from '../support/registry-session.js';
+import { isCode } from '../support/is-code.js';
+import { askIn, download, heardIn, login, quickClient, quickLimits } from '../support/registry-session.js';
 
 const layer = Buffer.from(Array.from({ length: 100_000 }, (_, i) => i % 251));
 const descriptor = { mediaType: 'application/octet-stream', digest: sha256(layer), size: layer.length };

@@ -7,7 +7,8 @@ import { parseReference } from '../../wrapper/image/reference.js';
 import type { RegistryClient, RegistryClientOptions } from '../../wrapper/registry/client.js';
 import { type Certificate, forLoopback, selfSigned } from '../support/certificates.js';
 import { FaultRegistry, sha256 } from '../support/fault-registry.js';
-import { askIn, heardIn, isCode, login, quickClient } from '../support/registry-session.js';
+import { isCode } from '../support/is-code.js';
+import { askIn, heardIn, login, quickClient } from '../support/registry-session.js';
 import { TestProxy } from '../support/test-proxy.js';
 
 const proxyVariables = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'NO_PROXY'];

@@ -11,7 +11,8 @@ import type { Login, RegistrySession } from '../../wrapper/registry/session.js';
 import { busyboxImage } from '../support/busybox-image.js';
 import { forLoopback, selfSigned } from '../support/certificates.js';
 import { DockerRegistry } from '../support/docker-registry.js';
-import { askIn, download, heardIn, isCode, login, quickClient } from '../support/registry-session.js';
+import { isCode } from '../support/is-code.js';
+import { askIn, download, heardIn, login, quickClient } from '../support/registry-session.js';
 import { TokenServer } from '../support/token-server.js';
 
 const alice = { username: 'alice', password: 'open sesame' };

@@ -8,7 +8,8 @@ import { RestingMirrors } from '../../wrapper/registry/mirrors.js';
 import { type RealmTrust, trustInRealm } from '../../wrapper/registry/realm.js';
 import { Rules } from '../../wrapper/registry/rules.js';
 import { RegistrySession } from '../../wrapper/registry/session.js';
-import { heardIn, isCode, login, quickLimits } from '../support/registry-session.js';
+import { isCode } from '../support/is-code.js';
+import { heardIn, login, quickLimits } from '../support/registry-session.js';
 
 const settings = {
   'registry.example.org': { tokenRealms: ['https://sso.example.net', 'http://10.1.1.1:5001'] },

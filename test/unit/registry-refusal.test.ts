@@ -5,7 +5,8 @@ import type { RegistryClient } from '../../wrapper/registry/client.js';
 import { RegistryError } from '../../wrapper/registry/error.js';
 import { parseRetryAfter, Patience } from '../../wrapper/registry/patience.js';
 import { FaultRegistry, sha256 } from '../support/fault-registry.js';
-import { askIn, heardIn, isCode, login, quickClient } from '../support/registry-session.js';
+import { isCode } from '../support/is-code.js';
+import { askIn, heardIn, login, quickClient } from '../support/registry-session.js';
 
 const errors = (code: string, message: string) => JSON.stringify({ errors: [{ code, message, detail: {} }] });
 

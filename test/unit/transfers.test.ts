@@ -6,7 +6,8 @@ import { parseReference } from '../../wrapper/image/reference.js';
 import { RegistryClient } from '../../wrapper/registry/client.js';
 import { Transfers } from '../../wrapper/registry/transfers.js';
 import { FaultRegistry, sha256 } from '../support/fault-registry.js';
-import { isCode, transferLimits } from '../support/registry-session.js';
+import { isCode } from '../support/is-code.js';
+import { transferLimits } from '../support/registry-session.js';
 
 const partBytes = 64 * 1024;
 const limits = { ...transferLimits, rangeBytes: partBytes };
