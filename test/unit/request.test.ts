@@ -2,19 +2,16 @@ import assert from 'node:assert/strict';
 
 import { stowage } from '#proto';
 
-import type { StowageError } from '../../wrapper/error.js';
-import { checkReport, checkRequest } from '../../wrapper/rpc/request.js';
+import type { ErrorCode } from '../../wrapper/error.js';
+import { checkReport, checkRequest, shownReference } from '../../wrapper/rpc/request.js';
+import { isCode } from '../support/is-code.js';
 import { client } from '../support/test-daemon.js';
 
 const { PrepareRequest, ReportUnpackedRequest, PullPolicy } = stowage.v1;
 const imageDigest = `sha256:${'a'.repeat(64)}`;
 
-const refused = (work: () => unknown, code: string, reason: RegExp): void =>
-  assert.throws(work, (error: StowageError) => {
-    assert.equal(error.code, code);
-    assert.match(error.message, reason);
-    return true;
-  });
+const refused = (work: () => unknown, code: ErrorCode, reason: RegExp): void =>
+  assert.throws(work, isCode(code, reason));
 
 describe('checkRequest', () => {
   it('takes the pull policy, and leaves it to the site if there is none', () => {
@@ -38,6 +35,14 @@ describe('checkRequest', () => {
       'request-invalid',
       /prefetch is for images of registries/,
     ));
+});
+
+describe('shownReference', () => {
+  it('shows no part of a password, however long', () => {
+    const shown = (reference: string) => shownReference(new PrepareRequest({ reference }));
+    assert.equal(shown(`user:${'secret'.repeat(100)}@host/app:1`), '***@host/app:1');
+    assert.equal(shown(`host/${'a'.repeat(1000)}`).length, 300);
+  });
 });
 
 describe('checkReport', () => {

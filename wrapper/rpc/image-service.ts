@@ -1,7 +1,6 @@
 import type { sendUnaryData, ServerDuplexStream, ServerUnaryCall } from '@grpc/grpc-js';
 
 import { StowageError } from '../error.js';
-import { withoutCredentials } from '../image/quote.js';
 import { Complaints } from '../telemetry/complaints.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -21,7 +20,7 @@ import { prepare } from './prepare.js';
 import { ProgressReporter } from './progress.js';
 import { admitCaller } from '../policy/caller.js';
 import { type Ending, logRequest, logUnpacked } from './request-log.js';
-import { checkReport, checkRequest, jobOf, thisSide } from './request.js';
+import { checkReport, checkRequest, jobOf, shownReference, thisSide } from './request.js';
 import type { RunningHandle } from './running.js';
 import { asStowageError, statusOf } from './status.js';
 import type { Request, Workshop } from './workshop.js';
@@ -30,8 +29,6 @@ type PrepareCall = ServerDuplexStream<PrepareRequestMessage, PrepareResponseMess
 
 /** How long a client may take to send what it is asked for. */
 const clientPatienceMs = 30_000;
-/** Of a reference, in a list of what is under way. */
-const longestName = 300;
 /** What a caller says beyond that would spoil the sum. */
 const longestUnpackMs = 24 * 60 * 60 * 1000;
 /** How long it may take until it is known that a client which stopped talking has gone. */
@@ -124,7 +121,7 @@ export class ImageService {
       running = this.workshop.running.add({
         uid: request.callerUid,
         job: jobOf(said.job),
-        reference: withoutCredentials(said.reference.slice(0, longestName)),
+        reference: shownReference(said),
         progress: { phase: ProgressPhase.PHASE_RESOLVING },
         beganMs: began,
         prefetch: said.prefetch,
@@ -159,22 +156,24 @@ export class ImageService {
           ? 'cancelled'
           : asStowageError(failure);
     logRequest(this.log, said, request, totalMs, ending);
-    const { digest, downloadedBytes = 0 } = request.notes;
-    const isUnpacked = digest !== undefined && (said?.unpackedDigests.includes(digest) ?? false);
+    const { downloadedBytes = 0 } = request.notes;
     this.metrics.requestEnded({
       code: ending === 'prepared' ? 'ok' : ending === 'cancelled' ? ending : ending.code,
       phasesMs: { ...request.stopwatch.phasesMs, total: totalMs },
       downloadedBytes,
-      layers:
-        ending !== 'prepared' || said?.local
-          ? undefined
-          : isUnpacked
-            ? 'unpacked'
-            : downloadedBytes > 0
-              ? 'downloaded'
-              : 'cached',
+      layers: said && ending === 'prepared' ? whereLayersWere(said, request) : undefined,
     });
   }
+}
+
+/** Undefined for an image of the caller's own. */
+function whereLayersWere(
+  { local, unpackedDigests }: PrepareRequestMessage,
+  { notes: { digest = '', downloadedBytes = 0 } }: Request,
+): 'unpacked' | 'downloaded' | 'cached' | undefined {
+  if (local) return undefined;
+  if (unpackedDigests.includes(digest)) return 'unpacked';
+  return downloadedBytes > 0 ? 'downloaded' : 'cached';
 }
 
 /** A message for the user names the image; what was thrown deep down may not know it. */

@@ -1,20 +1,11 @@
 import type { StowageError } from '../error.js';
-import { withoutCredentials } from '../image/quote.js';
 import type { Log, LogFields } from '../telemetry/log.js';
-import { type PrepareRequestMessage, RequestedPull } from './definitions.js';
-import type { UnpackedReport } from './request.js';
+import type { PrepareRequestMessage } from './definitions.js';
+import { pullPolicies, shownReference, type UnpackedReport } from './request.js';
 import type { Request } from './workshop.js';
 
 /** How a request ended; a caller who goes away is no failure. */
 export type Ending = 'prepared' | 'cancelled' | StowageError;
-
-const longestName = 300;
-
-const pullNames = new Map<number, string>([
-  [RequestedPull.PULL_POLICY_MISSING, 'missing'],
-  [RequestedPull.PULL_POLICY_ALWAYS, 'always'],
-  [RequestedPull.PULL_POLICY_NEVER, 'never'],
-]);
 
 /** The one line about a request: who, for which job, what, and how long each phase took. */
 export function logRequest(
@@ -28,10 +19,10 @@ export function logRequest(
   const fields: LogFields = {
     ...jobFields(said?.job),
     uid: callerUid,
-    image: notes.image ?? withoutCredentials((said?.reference ?? '').slice(0, longestName)),
+    image: notes.image ?? shownReference(said),
     digest: notes.digest,
     downloadedBytes: notes.downloadedBytes ?? 0,
-    pull: pullNames.get(said?.pull ?? RequestedPull.PULL_POLICY_UNSPECIFIED),
+    pull: said && pullPolicies.get(said.pull),
     prefetch: said?.prefetch === true ? true : undefined,
     ms: { ...stopwatch.phasesMs, total: Math.round(totalMs) },
   };

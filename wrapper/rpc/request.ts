@@ -2,7 +2,7 @@ import type { PullPolicy } from '../config/config.js';
 import { StowageError } from '../error.js';
 import { isDigest } from '../image/digest.js';
 import type { LocalFormat as ReadableFormat } from '../image/local-image.js';
-import { quote } from '../image/quote.js';
+import { quote, withoutCredentials } from '../image/quote.js';
 import { protocol, release } from '../package-root.js';
 import { isCleanAbsolute } from '../plan/host-path.js';
 import type { HostDirectories } from '../plan/mounts.js';
@@ -54,12 +54,22 @@ export interface UnpackedReport {
   treeInodes: number;
 }
 
-const pullPolicies = new Map<number, PullPolicy | undefined>([
+/** Undefined for what the site says. */
+export const pullPolicies: ReadonlyMap<number, PullPolicy | undefined> = new Map([
   [RequestedPull.PULL_POLICY_UNSPECIFIED, undefined],
   [RequestedPull.PULL_POLICY_MISSING, 'missing'],
   [RequestedPull.PULL_POLICY_ALWAYS, 'always'],
   [RequestedPull.PULL_POLICY_NEVER, 'never'],
 ]);
+
+/** Of a reference, where it is shown to administrators. */
+const longestShown = 300;
+
+/** What the caller wrote as its reference, before anything of it was looked at. */
+export function shownReference(message: PrepareRequestMessage | undefined): string {
+  // In this order: a password without its "@" would not be seen.
+  return withoutCredentials(message?.reference ?? '').slice(0, longestShown);
+}
 
 /** Throws `protocol-mismatch` or `request-invalid`. */
 export function checkRequest(message: PrepareRequestMessage): PrepareInput {
