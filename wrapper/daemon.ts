@@ -28,6 +28,9 @@ const closeMs = 1000;
 /** Mount point of slurm-conf-examples/run-stowage-trees.mount; only to say how full it is. */
 const treeStore = '/run/stowage/trees';
 
+/** What was opened, to be closed in the opposite order. */
+type Opened = { close(): void | Promise<void> }[];
+
 /** A running stowaged. */
 export class Daemon {
   private constructor(
@@ -35,57 +38,37 @@ export class Daemon {
     private readonly image: ImageService,
     private readonly health: HealthService,
     private readonly api: ApiSocket,
-    private readonly blobs: BlobSocket,
-    private readonly metrics: MetricsEndpoint | undefined,
+    private readonly opened: Opened,
   ) {}
 
-  /** Throws `start-refused` if the store or a socket cannot be had. */
+  /** Throws `start-refused` if the store or a socket cannot be had, and `config-invalid`; nothing stays open then. */
   static async start(config: Config, log: Log): Promise<Daemon> {
-    const store = await BlobStore.open(config.store, 'alone', log);
-    const catalog = await Catalog.open(config.store.directory, log);
-    const running = new RunningRequests();
-    const tickets = new Tickets<TicketedBlobs>();
-    const registry = new RegistryClient({ limits: config.download, registries: config.registries });
-    const transfers = new Transfers(
-      config.download,
-      (name) => workshop.config.registries[name]?.maxBytesPerSecond ?? 0,
-    );
-    const workshop: Workshop = {
-      config,
-      ownUid: process.getuid?.() ?? -1,
-      node: thisNode(),
-      registry,
-      transfers,
-      admission: new Admission(config.limits),
-      store,
-      catalog,
-      running,
-      resolutions: new Resolutions(catalog),
-      tickets,
-      images: new Map(),
-    };
-    const mode = config.mode === 'service' ? 0o666 : 0o600;
-    const metrics = config.metrics ? await prometheus(workshop) : undefined;
-    const counted: Metrics = metrics ?? noMetrics;
-    const image = new ImageService(workshop, log, counted);
-    const node = new NodeService(workshop, log);
-    const health = new HealthService();
-    const { socket, blobSocket } = config.listen;
-    let blobs: BlobSocket | undefined;
-    let shown: MetricsEndpoint | undefined;
+    const opened: Opened = [];
     try {
-      if (config.metrics && metrics) shown = await MetricsEndpoint.open(config.metrics, mode, metrics);
-      blobs = await BlobSocket.open(blobSocket, mode, tickets, store, log);
-      const api = await ApiSocket.open(socket, mode, { image, node, health }, log, counted);
-      return new Daemon(workshop, image, health, api, blobs, shown);
+      const workshop = await openWorkshop(config, log, opened);
+      return await Daemon.#listen(workshop, log, opened);
     } catch (error) {
-      shown?.close();
-      blobs?.close();
-      registry.close();
-      await catalog.close();
-      await store.close();
+      await closeAll(opened);
       throw error;
     }
+  }
+
+  static async #listen(workshop: Workshop, log: Log, opened: Opened): Promise<Daemon> {
+    const { config, store, tickets } = workshop;
+    const mode = config.mode === 'service' ? 0o666 : 0o600;
+    const { socket, blobSocket } = config.listen;
+    let metrics: Metrics = noMetrics;
+    if (config.metrics) {
+      const collected = await prometheus(workshop);
+      opened.push(await MetricsEndpoint.open(config.metrics, mode, collected));
+      metrics = collected;
+    }
+    const image = new ImageService(workshop, log, metrics);
+    const node = new NodeService(workshop, log);
+    const health = new HealthService();
+    opened.push(await BlobSocket.open(blobSocket, mode, tickets, store, log));
+    const api = await ApiSocket.open(socket, mode, { image, node, health }, log, metrics);
+    return new Daemon(workshop, image, health, api, opened);
   }
 
   /** Rejects unless a caller of the socket gets an answer within that time. */
@@ -93,12 +76,16 @@ export class Daemon {
     return answersItself(this.workshop.config.listen.socket, limitMs);
   }
 
-  /** Uses `next` for requests to come; those under way are not touched. Returns the keys that need a restart. */
+  /**
+   * Uses `next` for requests to come; those under way are not touched. Returns the keys that need a restart. Throws
+   * `config-invalid` if registries cannot be used as it says, and then nothing has changed.
+   */
   reload(next: Config): string[] {
     const { workshop } = this;
     const { config, waiting } = reloaded(workshop.config, next);
-    workshop.config = config;
+    // First, as it may refuse.
     workshop.registry.update({ limits: config.download, registries: config.registries });
+    workshop.config = config;
     workshop.transfers.update(config.download);
     workshop.admission.update(config.limits);
     workshop.store.update(config.store);
@@ -117,12 +104,39 @@ export class Daemon {
       new StowageError('daemon-stopping', 'stowaged of this node is being restarted; try again in a minute'),
     );
     await this.api.close(closeMs);
-    this.blobs.close();
-    this.metrics?.close();
-    this.workshop.registry.close();
-    await this.workshop.catalog.close();
-    await this.workshop.store.close();
+    await closeAll(this.opened);
   }
+}
+
+async function openWorkshop(config: Config, log: Log, opened: Opened): Promise<Workshop> {
+  const store = await BlobStore.open(config.store, 'alone', log);
+  opened.push(store);
+  const catalog = await Catalog.open(config.store.directory, log);
+  opened.push(catalog);
+  const registry = new RegistryClient({ limits: config.download, registries: config.registries });
+  opened.push(registry);
+  const workshop: Workshop = {
+    config,
+    ownUid: process.getuid?.() ?? -1,
+    node: thisNode(),
+    registry,
+    transfers: new Transfers(
+      config.download,
+      (name) => workshop.config.registries[name]?.maxBytesPerSecond ?? 0,
+    ),
+    admission: new Admission(config.limits),
+    store,
+    catalog,
+    running: new RunningRequests(),
+    resolutions: new Resolutions(catalog),
+    tickets: new Tickets<TicketedBlobs>(),
+    images: new Map(),
+  };
+  return workshop;
+}
+
+async function closeAll(opened: Opened): Promise<void> {
+  for (const part of opened.splice(0).reverse()) await part.close();
 }
 
 /** Loaded only where a site wants metrics: it takes some megabytes. */
