@@ -21,13 +21,15 @@ describe('a configuration that is read again', () => {
        listen = "127.0.0.1:9000"
        [store]
        directory = "/x"
+       shared = "/shared"
        max_bytes = 7
        [budget]
        max_bytes = 5`,
       'x',
     );
     const { config, waiting } = reloaded(current, next);
-    assert.deepEqual(waiting, ['mode', 'listen.blob_socket', 'metrics.listen', 'store.directory']);
+    const expected = ['mode', 'listen.blob_socket', 'metrics.listen', 'store.directory', 'store.shared'];
+    assert.deepEqual(waiting, expected);
     assert.equal(config.budget.maxBytes, 5);
     assert.deepEqual(config.store, { ...current.store, maxBytes: 7 });
     for (const key of ['mode', 'listen', 'metrics'] as const) assert.deepEqual(config[key], current[key]);
@@ -92,7 +94,7 @@ describe('the files that a configuration names', () => {
     [
       'damaged',
       () => file('bad.pem', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'),
-      /holds a certificate that cannot be understood/,
+      /holds a certificate that cannot be read/,
     ],
   ] as const) {
     it(`are named when they are ${what}`, () => {

@@ -7,6 +7,7 @@ const restartKeys: [string, (config: Config) => unknown][] = [
   ['listen.blob_socket', ({ listen }) => listen.blobSocket],
   ['metrics.listen', ({ metrics }) => metrics],
   ['store.directory', ({ store }) => store.directory],
+  ['store.shared', ({ store }) => store.shared],
 ];
 
 /**
@@ -18,8 +19,6 @@ export function reloaded(current: Config, next: Config): { config: Config; waiti
   const waiting = restartKeys
     .filter(([, of]) => JSON.stringify(of(current)) !== JSON.stringify(of(next)))
     .map(([key]) => key);
-  return {
-    config: { ...next, mode, listen, metrics, store: { ...next.store, directory: store.directory } },
-    waiting,
-  };
+  const { directory, shared } = store;
+  return { config: { ...next, mode, listen, metrics, store: { ...next.store, directory, shared } }, waiting };
 }
