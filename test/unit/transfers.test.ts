@@ -102,10 +102,16 @@ describe('Transfers', () => {
     });
 
     it('asks a registry that is fast over one connection for few parts, one after the other', async () => {
-      assert.deepEqual(await read(large), large);
-      assert.equal(ranges()[0], `bytes=0-${partBytes - 1}`);
-      assert.equal(registry.mostAtOnce, 1);
-      assert.ok(registry.requests.length <= 3, ranges().join(' '));
+      // On a machine that is busy just then even this registry may seem slow.
+      const isFewParts = async (): Promise<boolean> => {
+        await until('no answer under way', () => registry.atOnce === 0);
+        registry.forgive();
+        assert.deepEqual(await read(large), large);
+        assert.equal(ranges()[0], `bytes=0-${partBytes - 1}`);
+        return registry.mostAtOnce === 1 && registry.requests.length <= 3;
+      };
+      let attempts = 20;
+      while (!(await isFewParts())) assert.ok(--attempts > 0, ranges().join(' '));
     });
 
     it('fetches several parts at once from a registry that is slow over one connection, in order', async () => {
