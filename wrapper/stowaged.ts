@@ -18,8 +18,9 @@ const usage = `usage: stowaged [--config FILE] [--check-config | --version | --h
 Gets container images for the jobs of this node and says how to run them.
 
   --config FILE    configuration to use, by default /etc/stowage/stowage.toml
-  --check-config   say whether the configuration is right, and exit
+  --check-config   say whether the configuration and the files it names are right, and exit
   --version        say which release this is, and exit
+  --help           say how it is called, and exit
 `;
 
 const exitFailed = 1;
@@ -37,8 +38,8 @@ async function main(): Promise<void> {
   }
   const path = options.config;
   const config = loadConfig(path);
+  checkFiles(config, path);
   if (options['check-config']) {
-    checkFiles(config, path);
     process.stdout.write(`${path} is right\n`);
     return;
   }
@@ -53,7 +54,6 @@ async function serve(path: string, config: Config, log: Log): Promise<void> {
   let onHangup = (): void => undefined;
   process.on('SIGHUP', () => onHangup());
   const stopped = stopSignal();
-  warnOfFiles(config, path, log);
   const daemon = await Daemon.start(config, log);
   onHangup = () => reload(path, daemon, manager, log);
   const watchdog = new Watchdog(manager, (limitMs) => daemon.check(limitMs), log);
@@ -67,15 +67,6 @@ async function serve(path: string, config: Config, log: Log): Promise<void> {
   log.write('info', 'stopping', { signal });
   await daemon.stop();
   log.write('info', 'stopped');
-}
-
-/** One registry's missing authority is no reason to keep all others from the jobs of this node. */
-function warnOfFiles(config: Config, path: string, log: Log): void {
-  try {
-    checkFiles(config, path);
-  } catch (error) {
-    log.write('warning', 'configuration', { message: reasonOf(error) });
-  }
 }
 
 /** After a defect nothing is known of the state of this process; systemd starts another one. */
