@@ -77,10 +77,14 @@ describe('configuration', () => {
     [
       'a number that is too large',
       '[download]\nparallel_layers = 99',
-      /download\.parallel_layers must be <= 16/,
+      /download\.parallel_layers must be at most 16/,
     ],
-    ['more depth than stowage-unpack takes', '[budget]\nmax_depth = 901', /budget\.max_depth must be <= 900/],
-    ['a string for a number', '[download]\nretries = "5"', /download\.retries must be integer/],
+    [
+      'more depth than stowage-unpack takes',
+      '[budget]\nmax_depth = 901',
+      /budget\.max_depth must be at most 900/,
+    ],
+    ['a string for a number', '[download]\nretries = "5"', /download\.retries must be a whole number/],
     ['a relative path', '[store]\ndirectory = "cache"', /store\.directory must be an absolute path/],
     [
       'a path that climbs',
@@ -118,6 +122,24 @@ describe('configuration', () => {
       '[registries."docker.io"]\nmirrors = ["https://mirror.example.org"]',
       /registries\."docker\.io"\.mirrors\.0 must be "host/,
     ],
+    [
+      'a token service without a scheme',
+      '[registries."docker.io"]\ntoken_realms = ["auth.example.org"]',
+      /registries\."docker\.io"\.token_realms\.0 must be "https:\/\/host"/,
+    ],
+    [
+      'a registry without quotes',
+      '[registries.docker.io]\nhttp = true',
+      /belongs in quotes, as in \[registries\."registry\.example\.org"\], not \[registries\.docker\.io\]/,
+    ],
+    [
+      'a wrong value for a registry',
+      '[registries."docker.io"]\nhttp = "yes"',
+      /: registries\."docker\.io"\.http must be true or false$/,
+    ],
+    ['a text for a list', '[policy]\nallow = "docker.io/*"', /policy\.allow must be a list, as in/],
+    ['a mount of nothing', '[[mounts]]\ntarget = "/x"', /mounts\.0 lacks "source"/],
+    ['a port that is none', '[metrics]\nlisten = "127.0.0.1:99999"', /from 1 to 65535, not 99999/],
     ['broken TOML', 'mode = ', /line 1: /],
   ];
   for (const [what, text, reason] of wrong) it(`refuses ${what}`, () => refuses(text, reason));

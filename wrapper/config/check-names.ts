@@ -1,6 +1,7 @@
 import { reasonOf } from '../error.js';
 import { namesRegistry, parseReference } from '../image/reference.js';
 import { problemOfPattern } from '../policy/allowed.js';
+import { originOf } from '../registry/origin.js';
 import type { ConfigFile } from './schema.js';
 
 /** Calls `refuse` for a name of an image or registry, or a pattern for such names, that cannot be used. */
@@ -18,12 +19,19 @@ export function checkNames(file: ConfigFile, refuse: (problem: string) => never)
       if (problem !== undefined) refuse(`policy.${list}.${i} "${pattern}" ${problem}`);
     });
   }
-  for (const [registry, { mirrors }] of Object.entries(file.registries)) {
+  for (const [registry, { mirrors, token_realms: realms }] of Object.entries(file.registries)) {
     mirrors.forEach((mirror, i) => {
       // Whatever stands behind the registry is put in front of the repository.
       if (!isReference(`${mirror}/x`) || !namesRegistry(`${mirror}/x`)) {
         refuse(
           `registries."${registry}".mirrors.${i} must be "host[:port]" or "host[:port]/prefix", without "https://"`,
+        );
+      }
+    });
+    realms.forEach((realm, i) => {
+      if (originOf(realm) === undefined) {
+        refuse(
+          `registries."${registry}".token_realms.${i} must be "https://host" or "https://host:port" without anything behind it`,
         );
       }
     });

@@ -57,23 +57,53 @@ export function parseConfigFile(text: string, path: string): Config {
 
 function explain(error: ErrorObject | undefined): string {
   if (!error) return 'is not valid';
-  const key = error.instancePath.slice(1).replaceAll('/', '.').replaceAll('~1', '/');
+  const key = keyOf(error.instancePath);
   if (error.keyword === 'additionalProperties') {
     const name = String(error.params.additionalProperty);
+    if (isUnquotedRegistry(error.instancePath, (error.data as Record<string, unknown>)[name]))
+      return `the name of a registry belongs in quotes, as in [registries."registry.example.org"], not [${key}.${name}]`;
     const known = Object.keys((error.parentSchema as { properties?: object }).properties ?? {});
     const nearest = nearestName(name, known);
     const place = key === '' ? '' : ` in [${key}]`;
     return `unknown key "${name}"${place}${nearest ? `; did you mean "${nearest}"?` : `; known are ${known.join(', ')}`}`;
   }
+  if (error.keyword === 'required') return `${key} lacks "${String(error.params.missingProperty)}"`;
+  if (error.keyword === 'type') return `${key} must be ${kinds[String(error.params.type)]}`;
+  if (error.keyword === 'minimum') return `${key} must be at least ${String(error.params.limit)}`;
+  if (error.keyword === 'maximum') return `${key} must be at most ${String(error.params.limit)}`;
   if (error.keyword === 'enum')
     return `${key} must be one of ${(error.params.allowedValues as string[]).join(', ')}`;
   if (error.propertyName !== undefined)
     return `"${error.propertyName}" in [${key}] must be a registry's host or host:port, as in the name of an image`;
   if (key === 'metrics.listen')
-    return 'metrics.listen must be a path, or a port of this node alone, as in "127.0.0.1:9090"';
+    return 'metrics.listen must be a path, or a port of this node alone, as in "127.0.0.1:9477"';
   if (key === 'short_names.registry') return `${key} must be a registry's host or host:port`;
   if (error.keyword === 'pattern') return `${key} must be an absolute path`;
   return `${key} ${error.message ?? 'is not valid'}`;
+}
+
+/** What a value must be, by the type of the schema. */
+const kinds: Readonly<Record<string, string>> = {
+  integer: 'a whole number',
+  string: 'a text in quotes',
+  boolean: 'true or false',
+  array: 'a list, as in ["one", "two"]',
+  object: 'a section of keys and values',
+};
+
+/** A JSON pointer as the key stands in stowage.toml: registries."docker.io".http */
+function keyOf(instancePath: string): string {
+  return instancePath
+    .split('/')
+    .slice(1)
+    .map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~'))
+    .map((name) => (/^[A-Za-z0-9_-]+$/.test(name) ? name : `"${name}"`))
+    .join('.');
+}
+
+/** TOML takes [registries.docker.io] for a section "io" in "docker". */
+function isUnquotedRegistry(instancePath: string, value: unknown): boolean {
+  return instancePath.startsWith('/registries/') && typeof value === 'object' && !Array.isArray(value);
 }
 
 function checkPaths(file: ConfigFile, refuse: (problem: string) => never): void {
@@ -101,6 +131,10 @@ function checkPaths(file: ConfigFile, refuse: (problem: string) => never): void 
   for (const [key, path] of named) {
     if (!isCleanAbsolute(path))
       refuse(`${key} must be an absolute path without "..", "//" or "/" at the end`);
+  }
+  const port = Number(/:([0-9]+)$/.exec(metrics.listen)?.[1] ?? 1);
+  if (!metrics.listen.startsWith('/') && (port < 1 || port > 65_535)) {
+    refuse(`metrics.listen must name a port from 1 to 65535, not ${port}`);
   }
   if (listen.socket === listen.blob_socket) refuse('listen.socket and listen.blob_socket must differ');
   mounts.forEach(({ source, target }, i) => {

@@ -2,6 +2,7 @@ import type { RegistrySettings } from '../config/config.js';
 import { StowageError } from '../error.js';
 import { quote } from '../image/quote.js';
 import { Authorities } from './authorities.js';
+import { originOf } from './origin.js';
 
 /** What the site says about one registry, read and checked. */
 export interface RegistryRules {
@@ -73,14 +74,12 @@ function readMirror(text: string, key: string): Mirror {
 }
 
 function readOrigin(text: string, key: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const isOrigin =
-    url !== undefined && ['http:', 'https:'].includes(url.protocol) && url.href === `${url.origin}/`;
-  if (!isOrigin) {
+  const origin = originOf(text);
+  if (origin === undefined) {
     throw new StowageError(
       'config-invalid',
       `${key}: ${quote(text)} is not "https://host" or "https://host:port" without anything behind it`,
     );
   }
-  return url.origin;
+  return origin;
 }
