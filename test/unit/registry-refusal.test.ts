@@ -16,7 +16,10 @@ describe('what a registry says when it refuses', () => {
   const waiting = heardIn([]);
   const layer = Buffer.from('a layer');
   const reference = () => parseReference(`${registry.host}/team/app:1`);
-  const manifest = () => client.session().manifest(reference(), waiting);
+  const manifest = (digest = '') =>
+    client
+      .session()
+      .manifest(digest === '' ? reference() : parseReference(`${registry.host}/team/app@${digest}`), waiting);
 
   beforeEach(async () => {
     registry = await FaultRegistry.start();
@@ -56,6 +59,15 @@ describe('what a registry says when it refuses', () => {
       await assert.rejects(manifest(), isCode(expected, reason));
     });
   }
+
+  it('speaks of the digest where that was asked for', async () => {
+    registry.inject(/./, { kind: 'status', status: 404, body: errors('MANIFEST_UNKNOWN', '') }, 10);
+    const digest = `sha256:${'0'.repeat(64)}`;
+    await assert.rejects(
+      manifest(digest),
+      isCode('image-not-found', /has no image of this digest in team\/app;/),
+    );
+  });
 
   it('is escaped and cut', async () => {
     const message = `\u001b[31mred\n${'x'.repeat(10_000)}`;

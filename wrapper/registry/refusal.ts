@@ -83,7 +83,7 @@ function missing(
   const what = codes.includes('NAME_UNKNOWN')
     ? `repository ${repository}`
     : codes.includes('MANIFEST_UNKNOWN')
-      ? `${reference.tag === undefined ? 'digest' : `tag ${reference.tag}`} in ${repository}`
+      ? `${reference.digest === undefined ? `tag ${reference.tag}` : 'image of this digest'} in ${repository}`
       : 'such repository, tag or digest';
   return new RegistryError(
     'image-not-found',
