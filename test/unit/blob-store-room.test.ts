@@ -99,7 +99,14 @@ describe('BlobStore, and its budgets', () => {
     await start({ maxBytes: 200 });
     await bring(a, 30);
     const large = Buffer.alloc(1000);
-    await assert.rejects(store.ensure(blobOf(large), sends(large), caller()), { code: 'store-full' });
+    await assert.rejects(store.ensure(blobOf(large), sends(large), caller()), (error: StowageError) => {
+      assert.equal(error.code, 'store-full');
+      assert.match(
+        error.message,
+        /can never hold this image: \S+ has 1000 bytes, and store\.max_bytes allows 200 in all/,
+      );
+      return true;
+    });
     assert.equal(await here(), 'a');
   });
 

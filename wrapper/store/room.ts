@@ -69,6 +69,8 @@ export class Room {
    */
   reserve(digest: string, bytes: number, isHere = false): Promise<Reservation> {
     return this.#inTurn(async () => {
+      const { maxBytes } = this.budget;
+      if (maxBytes > 0 && bytes > maxBytes) throw tooLarge(this.premises.directory, digest, bytes, maxBytes);
       for (let shortage; (shortage = await this.#shortage({ digest, bytes, isHere }));) {
         if (!(await this.#evict(shortage))) throw full(this.premises.directory, shortage.reason);
       }
@@ -204,6 +206,15 @@ function full(directory: string, reason: string): StowageError {
     'store-full',
     `the image store ${directory} of this node has no room: ${reason}; try again when other jobs have ended, or ask the ` +
       'administrators for more',
+  );
+}
+
+/** Nothing that anybody could stop using would help. */
+function tooLarge(directory: string, digest: string, bytes: number, maxBytes: number): StowageError {
+  return new StowageError(
+    'store-full',
+    `the image store ${directory} of this node can never hold this image: ${digest} has ${bytes} bytes, and ` +
+      `store.max_bytes allows ${maxBytes} in all; use a smaller image, or ask the administrators for more`,
   );
 }
 
