@@ -260,7 +260,7 @@ describe('stowage with the daemon of the node', () => {
   for (const command of [['images'], ['status'], ['prune'], ['pull', 'x']] as const) {
     it(`says where to go when no daemon is there: ${command.join(' ')}`, async () => {
       await sandbox().refuse(
-        /^stowage: no stowaged listens on \/nonexistent\/api\.sock: on login nodes there is none; run it in a job, as in "srun stowage /,
+        /^stowage: no stowaged listens on \/nonexistent\/api\.sock of \S+; login nodes have none: run this in a job, as in "srun stowage images"; if this is a compute node/,
         1,
         ...[...command, '--socket', '/nonexistent/api.sock'],
       );

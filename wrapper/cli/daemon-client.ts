@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { hostname } from 'node:os';
 
 import {
   Client,
@@ -197,7 +198,8 @@ async function knock(socket: string): Promise<void> {
     const code = systemErrorCode(error) ?? '';
     if (['ENOENT', 'ECONNREFUSED', 'ENOTDIR'].includes(code)) {
       throw new CommandError(
-        `no stowaged listens on ${socket}: on login nodes there is none; run it in a job, as in "srun stowage images"`,
+        `no stowaged listens on ${socket} of ${hostname()}; login nodes have none: run this in a job, as in ` +
+          '"srun stowage images"; if this is a compute node, tell the administrators',
         { cause: error },
       );
     }
