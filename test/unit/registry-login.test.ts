@@ -177,7 +177,7 @@ describe('a login', () => {
       isCode(
         'login-refused',
         new RegExp(
-          `image ${registry.host}/team/app:1: registry ${registry.host} refuses the login of ben from ~/.docker/config.json; run 'podman login ${registry.host}'`,
+          `image ${registry.host}/team/app:1: registry ${registry.host} refuses the login of ben from ~/.docker/config.json; run 'podman login --authfile ~/.config/containers/auth.json ${registry.host}'`,
         ),
         /sesame/,
       ),
@@ -283,7 +283,7 @@ describe('a login', () => {
   it('is wished for where there is none, with the reason if there should be one', async () => {
     registry.requireBasic('ana', secret);
     const image = `image ${registry.host}/team/app:1: registry ${registry.host} wants a login`;
-    const remedy = `run 'podman login ${registry.host}' \\(or 'docker login ${registry.host}'\\) on a login node, or check the spelling`;
+    const remedy = `run 'podman login --authfile ~/\\.config/containers/auth\\.json ${registry.host}' \\(or 'docker login ${registry.host}'\\) on a login node, or check the spelling`;
     await assert.rejects(
       sessionWith(() => undefined).manifest(reference(), waiting),
       isCode('registry-denied', new RegExp(`^${image}; ${remedy}$`)),

@@ -88,7 +88,7 @@ describe("Debian's docker-registry", () => {
         sessionAt(registry, { http: true }, () => undefined),
         name,
       ),
-      isCode('registry-denied', /wants a login.*podman login localhost/),
+      isCode('registry-denied', /wants a login.*podman login --authfile \S+ localhost/),
     );
   });
 

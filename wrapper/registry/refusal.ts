@@ -4,6 +4,7 @@ import type { Endpoint } from './endpoint.js';
 import { RegistryError } from './error.js';
 import type { HttpResponse } from './http.js';
 import type { Credentials } from './login.js';
+import { loginCommand } from './login-command.js';
 import { statusError } from './status-error.js';
 import { readWords, type Words } from './words.js';
 
@@ -120,7 +121,7 @@ export function loginNeeded(
   const reason = problem === '' ? '' : `, and there is none: ${problem}`;
   return new RegistryError(
     'registry-denied',
-    `${wants}${reason}; run 'podman login ${registry}' (or 'docker login ${registry}') on a login node, or check the spelling`,
+    `${wants}${reason}; run ${loginCommand(registry)} on a login node, or check the spelling`,
   );
 }
 
@@ -142,7 +143,7 @@ export function loginRefused(
   }[refuser];
   return new RegistryError(
     'login-refused',
-    `image ${image}: ${problem}; run 'podman login ${registry}' (or 'docker login ${registry}') again on a login node`,
+    `image ${image}: ${problem}; run ${loginCommand(registry)} again on a login node`,
   );
 }
 

@@ -1,5 +1,6 @@
 import { RegistryError } from './error.js';
 import type { HttpResponse } from './http.js';
+import { loginCommand } from './login-command.js';
 import { parseRetryAfter } from './patience.js';
 
 const transient = new Set([408, 429, 500, 502, 503, 504]);
@@ -18,7 +19,7 @@ export function statusError(
     retryAfterMs: parseRetryAfter(headers['retry-after'], Date.now()),
   };
   if (status === 429) {
-    const remedy = login ? 'try again later' : `try again later, or log in with 'podman login ${registry}'`;
+    const remedy = login ? 'try again later' : `try again later, or log in with ${loginCommand(registry)}`;
     return new RegistryError(
       'registry-failing',
       `${who} asks us to slow down (HTTP 429)${clause}; ${remedy}`,
