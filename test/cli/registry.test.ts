@@ -74,6 +74,16 @@ describe('stowage with an image of a registry', () => {
     );
   });
 
+  it('takes short names as the site means them, as --image does', async () => {
+    const names = `[short_names]\nregistry = "${registry.host}"\n[short_names.aliases]\napp = "${registry.host}/team/app"\n`;
+    const site = sandbox().write('site.toml', `${names}[registries."${registry.host}"]\nhttp = true\n`);
+    sandbox().giveToUser();
+    for (const name of ['team/app:1', 'app:1']) {
+      const { stdout } = await sandbox().succeed('inspect', '--config', site, '--json', name);
+      assert.equal((JSON.parse(stdout) as { name: string }).name, image);
+    }
+  });
+
   it('says nothing with --quiet', async () => {
     const { stderr } = await sandbox().succeed('unpack', '--quiet', '--config', config, image, 'tree');
     assert.equal(stderr, '');
