@@ -54,7 +54,7 @@ export type DownloadConfig = HttpLimits &
   RetryLimits & {
     /** Layers of one image at once. */
     parallelLayers: number;
-    /** Transfers at once, of all users together, and of one user while others wait. */
+    /** Transfers at once, of all users together, and of one user. */
     connections: number;
     connectionsPerUser: number;
     /** What one transfer asks for of a larger layer, where the registry can send parts. */
