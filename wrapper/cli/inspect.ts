@@ -16,7 +16,7 @@ SOURCE is what --image takes: the name of an image in a registry, oci:DIR[:TAG],
 docker-archive:FILE[:NAME], or the path of a directory, tar, cpio, squashfs or SIF file.
 
   --json           print one JSON object, whose members stowage(1) explains
-  --config FILE    registries, by default /etc/stowage/stowage.toml if it is there
+  --config FILE    registries and short names, by default /etc/stowage/stowage.toml if it is there
   --quiet          say nothing on standard error but errors
   --help           say how it is called, and exit
 `;

@@ -29,7 +29,7 @@ docker-archive:FILE[:NAME], or the path of a directory, tar, cpio, squashfs or S
   --max-inodes N   most files, directories and links
   --max-seconds N  most processor time, of all threads together
   --max-depth N    most directories one in another
-  --config FILE    registries and limits, by default /etc/stowage/stowage.toml if it is there
+  --config FILE    registries, short names and limits, by default /etc/stowage/stowage.toml if it is there
   --quiet          say nothing but errors
   --help           say how it is called, and exit
 `;

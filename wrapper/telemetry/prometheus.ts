@@ -65,7 +65,7 @@ export class PrometheusMetrics implements Metrics {
     });
     this.#refusedConnections = new Counter({
       name: 'stowage_refused_connections_total',
-      help: 'Connections to the sockets that were one too many.',
+      help: 'Connections to the API socket that were one too many.',
       registers,
     });
     this.#gauge(gauged);
