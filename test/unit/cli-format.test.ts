@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 
 import { formatSpan } from '../../wrapper/cli/format.js';
+import { describeStatus, readStatus } from '../../wrapper/cli/node-status.js';
 import { imageRow } from '../../wrapper/cli/stored-images.js';
 import { formatTable } from '../../wrapper/cli/table.js';
+import type { GetStatusResponseMessage } from '../../wrapper/rpc/definitions.js';
 
 describe('what stowage prints for people', () => {
   for (const [seconds, text] of [
@@ -41,5 +43,15 @@ describe('what stowage prints for people', () => {
     assert.deepEqual(imageRow(image, true, Date.parse(time) + 7_200_000), [
       ...['docker.io/library/x:1', '-', '-', '-', '2 hours ago', '7'],
     ]);
+  });
+
+  it('says once what is wrong with the shared store', () => {
+    const problem = 'the shared image store /scratch/x is not used for now: it belongs to uid 0';
+    const store = { directory: '/var/lib/stowage', sharedDirectory: '/scratch/x', sharedProblem: problem };
+    const text = describeStatus(
+      readStatus({ server: {}, store } as GetStatusResponseMessage, '/s'),
+      Date.now(),
+    );
+    assert.match(text, new RegExp(`^shared +${problem}$`, 'm'));
   });
 });

@@ -84,7 +84,8 @@ export function describeStatus(report: NodeStatus, nowMs: number): string {
     ['store', store.directory],
     ['used', usedOf(store)],
     ['free', formatBytes(store.free_bytes)],
-    ['shared', sharedOf(store)],
+    // The problem names the directory.
+    ['shared', store.shared_problem ?? store.shared_directory],
     ['requests', `${running} under way, ${waiting} of them waiting`],
   ]);
   if (requests.length === 0) return facts;
@@ -105,11 +106,6 @@ export function describeStatus(report: NodeStatus, nowMs: number): string {
 function usedOf({ used_bytes, used_blobs, max_bytes, max_blobs }: NodeStatus['store']): string {
   const bytes = formatBytes(used_bytes) + (max_bytes === null ? '' : ` of ${formatBytes(max_bytes)}`);
   return `${bytes} in ${used_blobs}${max_blobs === null ? '' : ` of ${max_blobs}`} blobs`;
-}
-
-function sharedOf({ shared_directory, shared_problem }: NodeStatus['store']): string | null {
-  if (shared_directory === null || shared_problem === null) return shared_directory;
-  return `${shared_directory}, not in use: ${shared_problem}`;
 }
 
 function phaseOf(phase: ProgressPhase | null | undefined): RunningRequest['phase'] {
