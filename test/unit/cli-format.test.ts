@@ -4,7 +4,6 @@ import { formatSpan } from '../../wrapper/cli/format.js';
 import { describeStatus, readStatus } from '../../wrapper/cli/node-status.js';
 import { imageRow } from '../../wrapper/cli/stored-images.js';
 import { formatTable } from '../../wrapper/cli/table.js';
-import type { GetStatusResponseMessage } from '../../wrapper/rpc/definitions.js';
 
 describe('what stowage prints for people', () => {
   for (const [seconds, text] of [
