@@ -47,10 +47,7 @@ describe('what stowage prints for people', () => {
   it('says once what is wrong with the shared store', () => {
     const problem = 'the shared image store /scratch/x is not used for now: it belongs to uid 0';
     const store = { directory: '/var/lib/stowage', sharedDirectory: '/scratch/x', sharedProblem: problem };
-    const text = describeStatus(
-      readStatus({ server: {}, store }, '/s'),
-      Date.now(),
-    );
+    const text = describeStatus(readStatus({ server: {}, store }, '/s'), Date.now());
     assert.match(text, new RegExp(`^shared +${problem}$`, 'm'));
   });
 });
