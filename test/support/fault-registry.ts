@@ -12,7 +12,8 @@ export type Fault =
   | { kind: 'truncate'; bytes: number }
   | { kind: 'ignore-range' }
   | { kind: 'wrong-range' }
-  | { kind: 'replace'; body: Buffer }
+  /** Chunked: the answer does not say how long it is. */
+  | { kind: 'replace'; body: Buffer; isChunked?: boolean }
   | { kind: 'trickle'; bytesPerSecond: number }
   | { kind: 'stall' }
   | { kind: 'reset' }
@@ -249,7 +250,7 @@ async function send(
   const claimed = fault?.kind === 'wrong-range' ? start + 1 : start;
   response.writeHead(range ? 206 : 200, {
     'content-type': type,
-    'content-length': body.length,
+    ...(fault?.kind === 'replace' && fault.isChunked ? {} : { 'content-length': body.length }),
     'docker-content-digest': sha256(bytes),
     ...(range ? { 'content-range': `bytes ${claimed}-${end}/${bytes.length}` } : {}),
   });

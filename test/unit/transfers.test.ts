@@ -172,9 +172,20 @@ describe('Transfers', () => {
     });
 
     it('stops a body that is longer than promised at one byte more', async () => {
-      registry.inject(/blobs/, { kind: 'replace', body: Buffer.alloc(100_000) });
+      registry.inject(/blobs/, { kind: 'replace', body: Buffer.alloc(100_000), isChunked: true });
       assert.equal((await read(small)).length, small.length + 1);
     });
+
+    for (const length of [small.length - 1, small.length + 1]) {
+      it(`refuses at once a body that is said to have ${length} bytes, not ${small.length}`, async () => {
+        registry.inject(/blobs/, { kind: 'replace', body: Buffer.alloc(length) }, Infinity);
+        await assert.rejects(
+          read(small),
+          isCode('content-mismatch', new RegExp(`has ${length} bytes .* promises ${small.length}`)),
+        );
+        assert.equal(registry.count(/blobs/), 1);
+      });
+    }
   });
 
   describe('between users', () => {

@@ -113,8 +113,8 @@ export class Stretch {
     const range = this.end === this.#size ? { from: this.#at } : { from: this.#at, to: this.end - 1 };
     const answer = await session.openBlob(reference, descriptor.digest, range, this.waiting);
     try {
-      if (answer.partial) checkSize(answer, this.blob);
-      else if (this.end < this.#size) {
+      checkSize(answer, this.blob);
+      if (!answer.partial && this.end < this.#size) {
         if (this.whenRangeIgnored === 'refuse') throw new RangeIgnored();
         this.end = this.#size;
       }
