@@ -19,7 +19,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { RegistryError } from '../../wrapper/registry/error.js';
 import { type BlobSource, BlobStore, type DownloadEvent } from '../../wrapper/store/blob-store.js';
 import { BoundedCalls, CallHangs } from '../../wrapper/store/bounded-calls.js';
-import { Claims } from '../../wrapper/store/claims.js';
+import { type Claim, Claims } from '../../wrapper/store/claims.js';
 import { SharedDirectory } from '../../wrapper/store/shared-directory.js';
 import { SharedFiles } from '../../wrapper/store/shared-files.js';
 import { logTo } from '../../wrapper/telemetry/log.js';
@@ -27,6 +27,8 @@ import { blobOf, caller, from, never, sends, storeConfig } from '../support/test
 
 const bytes = Buffer.alloc(3_000_000, 'layer');
 const blob = blobOf(bytes);
+/** Does not keep the process when a test has given up. */
+const aMoment = (): Promise<void> => sleep(5, undefined, { ref: false });
 const denied = new RegistryError('registry-denied', 'wants a login');
 
 describe('BlobStore, with a directory that nodes share', () => {
@@ -46,7 +48,7 @@ describe('BlobStore, with a directory that nodes share', () => {
   const inShared = (place: string, { digest } = blob): string =>
     join(shared, place, digest.replace(':', '/'));
   const published = async (): Promise<void> => {
-    while ((await readdir(join(shared, 'claims'))).length > 0) await sleep(5);
+    while ((await readdir(join(shared, 'claims'))).length > 0) await aMoment();
   };
   const read = (store: BlobStore, { digest, scope } = blob) => store.read(digest, scope, bytes.length);
   const events = (): string[] => log.map(({ event }) => String(event));
@@ -98,10 +100,10 @@ describe('BlobStore, with a directory that nodes share', () => {
       yield bytes;
     });
     const first = (await node('1')).ensure(blob, slow, caller());
-    while ((await readdir(join(shared, 'claims')).catch(() => [])).length === 0) await sleep(5);
+    while ((await readdir(join(shared, 'claims')).catch(() => [])).length === 0) await aMoment();
     const heard: DownloadEvent[] = [];
     const second = (await node('2')).ensure(blob, never, caller(undefined, heard));
-    while (heard.length === 0) await sleep(5);
+    while (heard.length === 0) await aMoment();
     assert.deepEqual(heard[0], { waiting: 'another node is downloading it' });
     go();
     await Promise.all([first, second]);
@@ -115,7 +117,7 @@ describe('BlobStore, with a directory that nodes share', () => {
     });
     const leaving = [new AbortController(), new AbortController()] as const;
     const first = (await node('1')).ensure(blob, hanging, caller(leaving[0].signal));
-    while ((await readdir(join(shared, 'claims')).catch(() => [])).length === 0) await sleep(5);
+    while ((await readdir(join(shared, 'claims')).catch(() => [])).length === 0) await aMoment();
     const second = (await node('2')).ensure(blob, never, caller(leaving[1].signal));
     await sleep(50);
     for (const { controller, call } of [
@@ -236,7 +238,7 @@ describe('BlobStore, with a directory that nodes share', () => {
     assert.notEqual(place.problem, '');
     await chmod(shared, 0o700);
     while (place.problem !== '') {
-      await sleep(5);
+      await aMoment();
       await place.find(blob.digest, blob.size);
     }
     assert.deepEqual(events(), ['shared store failed', 'shared store works again']);
@@ -252,7 +254,7 @@ describe('BlobStore, with a directory that nodes share', () => {
     const longAgo = Date.now() / 1000 - 100_000;
     await utimes(old, longAgo, longAgo);
     await node('2');
-    while ((await readdir(join(shared, 'incoming'))).length > 1) await sleep(5);
+    while ((await readdir(join(shared, 'incoming'))).length > 1) await aMoment();
     assert.deepEqual(await readdir(join(shared, 'incoming')), ['young']);
     assert.ok((await stat(inShared('blobs'))).isFile());
   });
@@ -260,68 +262,127 @@ describe('BlobStore, with a directory that nodes share', () => {
 
 describe('Claims', () => {
   let directory: string;
+  let end: AbortController;
   const times = { beatMs: 20, staleMs: 200, lookMs: 5 };
-  const signals = (): AbortSignal => new AbortController().signal;
-  const claims = (changes = {}): Claims =>
-    new Claims(directory, new SharedFiles(5000), { ...times, ...changes });
+  const dead = { beatMs: 1_000_000 };
+  const claims = (changes = {}, files = new SharedFiles(5000)): Claims =>
+    new Claims(directory, files, { ...times, ...changes });
   const quiet = (): void => undefined;
-  beforeEach(async () => (directory = await mkdtemp(join(tmpdir(), 'stowage-claims-'))));
-  afterEach(() => rm(directory, { recursive: true }));
+  const take = (from = claims()): Promise<Claim | undefined> =>
+    from.take('key', AbortSignal.any([end.signal]), quiet);
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'stowage-claims-'));
+    end = new AbortController();
+  });
+  afterEach(async () => {
+    // So that nobody waits for ever, whatever failed.
+    end.abort();
+    await rm(directory, { recursive: true, force: true, maxRetries: 5 });
+  });
+
+  /** 16 try at once, and hold what they get for a while. */
+  const crowd = async (): Promise<{ claims: number; atOnce: number }> => {
+    let now = 0;
+    const counted = { claims: 0, atOnce: 0 };
+    const one = async (): Promise<void> => {
+      const claim = await take();
+      if (!claim) return;
+      counted.claims++;
+      counted.atOnce = Math.max(counted.atOnce, ++now);
+      await sleep(3 * times.staleMs);
+      now--;
+      await claim.release();
+      await claim.release();
+    };
+    await Promise.all(Array.from({ length: 16 }, one));
+    return counted;
+  };
 
   it('gives one of many a claim, and the others notice its end', async () => {
-    const all = Array.from({ length: 16 }, () => claims().take('key', signals(), quiet));
-    const winner = await Promise.race(all);
-    assert.ok(winner);
-    await sleep(3 * times.staleMs);
-    await winner.release();
-    await winner.release();
-    assert.equal((await Promise.all(all)).filter((claim) => claim !== undefined).length, 1);
+    assert.deepEqual(await crowd(), { claims: 1, atOnce: 1 });
     assert.deepEqual(await readdir(directory), []);
   });
 
   it('does not take a claim over that beats, however old it is', async () => {
-    const claim = await claims().take('key', signals(), quiet);
+    const claim = await take();
     const [name = ''] = await readdir(directory);
     await utimes(join(directory, name), 1, 1);
     let over = false;
-    const waiting = claims()
-      .take('key', signals(), quiet)
-      .then((got) => ((over = true), got));
+    const waiting = take().then((got) => ((over = true), got));
     await sleep(3 * times.staleMs);
     assert.equal(over, false);
     await claim?.release();
     assert.equal(await waiting, undefined);
   });
 
-  it('lets one of many take over a claim that does not change', async () => {
-    await claims({ beatMs: 1_000_000 }).take('key', signals(), quiet);
-    const all = Array.from({ length: 16 }, async () => {
-      const claim = await claims().take('key', signals(), quiet);
-      await claim?.release();
-      return claim;
-    });
-    const taken = (await Promise.all(all)).filter((claim) => claim !== undefined);
-    // Two that look at the very same moment may both succeed: that costs a download, and is allowed.
-    assert.ok(taken.length >= 1 && taken.length < all.length / 2, String(taken.length));
+  it('lets exactly one of many take over a claim that does not change', async () => {
+    await take(claims(dead));
+    assert.deepEqual(await crowd(), { claims: 1, atOnce: 1 });
+    assert.deepEqual(await readdir(directory), []);
+  });
+
+  it('lets exactly one take over from who took over', async () => {
+    await take(claims(dead));
+    assert.ok(await take(claims(dead)));
+    assert.deepEqual(await crowd(), { claims: 1, atOnce: 1 });
+    assert.deepEqual(await readdir(directory), []);
+  });
+
+  it('lets nobody take over from a claim that has ended while he made up his mind', async () => {
+    const old = await take(claims(dead));
+    let decided = (): void => undefined;
+    let go = (): void => undefined;
+    const isDecided = new Promise<void>((resolve) => (decided = resolve));
+    const may = new Promise<void>((resolve) => (go = resolve));
+    class Hesitant extends SharedFiles {
+      override async createWhole(path: string, text: string): Promise<boolean> {
+        if (path.includes('.')) await (decided(), may);
+        return super.createWhole(path, text);
+      }
+    }
+    const hesitating = take(claims({}, new Hesitant(5000)));
+    await isDecided;
+    await old?.release();
+    const present = await take();
+    assert.ok(present);
+    go();
+    await sleep(2 * times.staleMs);
+    assert.equal((await readdir(directory)).length, 1);
+    await present.release();
+    assert.equal(await hesitating, undefined);
     assert.deepEqual(await readdir(directory), []);
   });
 
   it('takes over what a node left that was killed before it could write', async () => {
-    const claim = await claims().take('key', signals(), quiet);
+    const claim = await take();
     const [name = ''] = await readdir(directory);
     await claim?.release();
     await writeFile(join(directory, name), '');
-    const taken = await claims().take('key', signals(), quiet);
+    const taken = await take();
     assert.ok(taken);
     await taken.release();
+    assert.deepEqual(await readdir(directory), []);
   });
 
-  it('does not remove the claim of somebody who took it over', async () => {
-    const slow = await claims({ beatMs: 1_000_000 }).take('key', signals(), quiet);
-    const taken = await claims().take('key', signals(), quiet);
+  it('leaves alone the claim of somebody who took it over', async () => {
+    const slow = await take(claims(dead));
+    const taken = await take();
+    const names = (await readdir(directory)).sort();
     await slow?.release();
-    assert.equal((await readdir(directory)).length, 1);
+    assert.deepEqual((await readdir(directory)).sort(), names);
     await taken?.release();
+    assert.deepEqual(await readdir(directory), []);
+  });
+
+  it('leaves alone the claim of another when somebody has removed its own', async () => {
+    const robbed = await take(claims(dead));
+    for (const name of await readdir(directory)) await rm(join(directory, name));
+    const other = await take();
+    assert.ok(other);
+    await robbed?.release();
+    assert.equal((await readdir(directory)).length, 1);
+    await other.release();
+    assert.deepEqual(await readdir(directory), []);
   });
 });
 

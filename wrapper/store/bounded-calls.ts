@@ -25,7 +25,7 @@ export class BoundedCalls {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     if (this.#hanging > 0) throw new CallHangs(this.patienceMs);
     this.#running++;
-    const call = work();
+    const call = (async () => work())();
     let givenUp = false;
     let timer: NodeJS.Timeout | undefined;
     const tooLong = new Promise<never>((_, reject) => {
@@ -34,7 +34,7 @@ export class BoundedCalls {
         this.#hanging++;
         this.#wakeAll();
         reject(new CallHangs(this.patienceMs));
-      }, this.patienceMs);
+      }, this.patienceMs).unref();
     });
     const back = (): void => {
       clearTimeout(timer);

@@ -3,7 +3,6 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { systemErrorCode } from '../error.js';
 import type { SharedFiles } from './shared-files.js';
 
 export interface ClaimTimes {
@@ -21,9 +20,22 @@ export interface Claim {
   release(): Promise<void>;
 }
 
+/** The claim that counts among those for one key, as somebody has found it. */
+interface Holder {
+  /** Of all claims, from the first to this one, which has taken over from the one before it, and so on. */
+  paths: string[];
+  tokens: string[];
+  content: string;
+}
+
+/** More takeovers than nodes ever have reason for. */
+const mostHolders = 64;
+
 /**
- * Files by which nodes agree on who downloads a blob. They only save work: if a claim is taken over from a node
- * that was merely slow, the blob is downloaded twice. No clock is compared with another, and nothing is locked.
+ * Files by which nodes agree on who downloads a blob. The first claim for a key is HASH and says a token of its own;
+ * who finds that it has stopped changing takes over by making HASH.TOKEN, which has another token, and so on. Each
+ * name is made once (link(2) or O_EXCL), so that one node alone takes over; and a name says from whom, so that
+ * nobody takes over from a claim that is gone meanwhile. No clock is compared with another, and nothing is locked.
  */
 export class Claims {
   constructor(
@@ -37,48 +49,49 @@ export class Claims {
    * there is something to wait for.
    */
   async take(key: string, signal: AbortSignal, onWait: () => void): Promise<Claim | undefined> {
-    const path = this.#path(key);
-    const mine = await this.#create(path);
-    if (mine) return mine;
+    const first = this.#path(key);
+    const token = newToken();
+    if (await this.files.createWhole(first, contentOf(token, 0)))
+      return this.#hold({ paths: [first], tokens: [token] });
     onWait();
     const { staleMs, lookMs } = this.times;
-    // Not all of those who wait find it stale at the same moment.
-    const patienceMs = staleMs * (1 + Math.random() / 3);
+    // Looks are counted rather than time: what passed while this node slept says nothing about the others.
+    const mostLooks = Math.ceil((staleMs * (1 + Math.random() / 3)) / lookMs);
     let seen: string | undefined;
-    let seenAtMs = 0;
-    for (;;) {
-      const content = await this.files.readText(path);
-      if (content === undefined) return undefined;
-      if (content !== seen) [seen, seenAtMs] = [content, performance.now()];
-      if (performance.now() - seenAtMs > patienceMs) {
-        const taken = (await this.#discard(path, content)) ? await this.#create(path) : undefined;
+    for (let looks = 0; ; looks++) {
+      const holder = await this.#find(first);
+      if (!holder) return undefined;
+      if (holder.content !== seen) [seen, looks] = [holder.content, 0];
+      if (looks >= mostLooks) {
+        const taken = await this.#takeOver(holder);
         if (taken) return taken;
-        [seen, seenAtMs] = [undefined, performance.now()];
+        seen = undefined;
       }
       await sleep(lookMs, undefined, { signal });
     }
   }
 
-  async #create(path: string): Promise<Claim | undefined> {
-    const token = `${hostname()} ${randomBytes(16).toString('hex')}`;
-    try {
-      await this.files.create(path, [Buffer.from(contentOf(token, 0), 'latin1')]);
-    } catch (error) {
-      if (systemErrorCode(error) === 'EEXIST') return undefined;
-      throw error;
-    }
-    return this.#hold(path, token);
+  /** Of several who try, one succeeds. */
+  async #takeOver({ paths, tokens }: Holder): Promise<Claim | undefined> {
+    const token = newToken();
+    const path = successor(paths, tokens);
+    if (!(await this.files.createWhole(path, contentOf(token, 0)))) return undefined;
+    // Nobody goes on from the claim before this one any more; but it may have ended before.
+    const [first = path] = paths;
+    if ((await this.#find(first))?.tokens.at(-1) === token)
+      return this.#hold({ paths: [...paths, path], tokens: [...tokens, token] });
+    await this.files.remove(path);
+    return undefined;
   }
 
-  #hold(path: string, token: string): Claim {
+  #hold(own: { paths: string[]; tokens: string[] }): Claim {
+    const path = own.paths.at(-1) ?? '';
+    const token = own.tokens.at(-1) ?? '';
     const ended = new AbortController();
-    const isOurs = async (): Promise<boolean> =>
-      (await this.files.readText(path))?.startsWith(token) ?? false;
     const beating = (async () => {
       for (let beat = 1; ; beat++) {
         await sleep(this.times.beatMs, undefined, { signal: ended.signal, ref: false });
-        if (!(await isOurs())) return;
-        await this.files.overwrite(path, contentOf(token, beat));
+        if (!(await this.files.overwrite(path, token, contentOf(token, beat)))) return;
       }
       // Whether it was ended or cannot be written: others take it over.
     })().catch(() => undefined);
@@ -86,20 +99,32 @@ export class Claims {
     const release = async (): Promise<void> => {
       ended.abort();
       await beating;
-      if (await isOurs()) await this.files.remove(path);
+      await this.#end(own);
     };
     return { release: () => (released ??= release().catch(() => undefined)) };
   }
 
-  /** Takes a stale claim away. Of several who try, one succeeds. */
-  async #discard(path: string, content: string): Promise<boolean> {
-    const away = `${path}.${randomBytes(8).toString('hex')}`;
-    if (!(await this.files.rename(path, away))) return true;
-    const isStale = (await this.files.readText(away)) === content;
-    // Somebody was faster, and this is that one's new claim: it goes back where it was.
-    if (!isStale) await this.files.link(away, path);
-    await this.files.remove(away);
-    return isStale;
+  /** Takes over from oneself, so that nobody else can, and removes everything, unless somebody was faster. */
+  async #end({ paths, tokens }: { paths: string[]; tokens: string[] }): Promise<void> {
+    const last = successor(paths, tokens);
+    if (!(await this.files.createWhole(last, contentOf(newToken(), 0)))) return;
+    const [first = last] = paths;
+    // Somebody may have removed it, and another node have claimed the key since.
+    const isOurs = tokenOf((await this.files.readText(first)) ?? '') === tokens[0];
+    for (const path of isOurs ? [...paths, last] : [...paths.slice(1), last]) await this.files.remove(path);
+  }
+
+  /** Undefined if nobody has claimed it, or more have than is believable. */
+  async #find(first: string): Promise<Holder | undefined> {
+    const holder: Holder = { paths: [], tokens: [], content: '' };
+    for (let path = first; ; path = successor(holder.paths, holder.tokens)) {
+      const content = await this.files.readText(path);
+      if (content === undefined) return path === first ? undefined : holder;
+      if (holder.paths.length === mostHolders) return undefined;
+      holder.paths.push(path);
+      holder.tokens.push(tokenOf(content));
+      holder.content = content;
+    }
   }
 
   #path(key: string): string {
@@ -107,7 +132,21 @@ export class Claims {
   }
 }
 
-/** Of one length, as it is written over itself. */
+/** What a claim is called that takes over from the last of these. */
+function successor([first = '']: readonly string[], tokens: readonly string[]): string {
+  return `${first}.${tokens.at(-1) ?? ''}`;
+}
+
+function newToken(): string {
+  return randomBytes(16).toString('hex');
+}
+
+/** Of one length, as it is written over itself. Which node it is, is said for who looks. */
 function contentOf(token: string, beat: number): string {
-  return `${token} ${String(beat).padStart(12, '0')}\n`;
+  return `${token} ${String(beat).padStart(12, '0')} ${hostname()}\n`;
+}
+
+/** What is no claim of ours, such as the empty file of a full file system, is taken over as any other. */
+function tokenOf(content: string): string {
+  return /^[0-9a-f]{32} /.test(content) ? content.slice(0, 32) : 'none';
 }

@@ -1,6 +1,7 @@
+import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, link, lstat, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { StowageError, systemErrorCode } from '../error.js';
 import { BoundedCalls } from './bounded-calls.js';
@@ -114,11 +115,45 @@ export class SharedFiles {
     }
   }
 
-  /** Writes over the beginning of a file that is there. */
-  async overwrite(path: string, text: string): Promise<void> {
-    const handle = await this.#open(path, O_RDWR);
+  /**
+   * Makes a small file that has all of its content from the moment on that it has its name. Returns false if the
+   * name is taken. Where there are no hard links, one that is killed may leave an empty file.
+   */
+  async createWhole(path: string, text: string): Promise<boolean> {
+    const bytes = [Buffer.from(text, 'latin1')];
+    const unnamed = join(dirname(path), `new-${randomBytes(16).toString('hex')}`);
+    await this.create(unnamed, bytes);
     try {
+      await this.#calls.run(() => link(unnamed, path));
+      return true;
+    } catch (error) {
+      const code = systemErrorCode(error) ?? '';
+      // NFS says so, too, if it has made the link and its answer got lost.
+      if (code === 'EEXIST') return (await this.readText(path)) === text;
+      if (!withoutLinks.has(code)) throw error;
+    } finally {
+      await this.remove(unnamed);
+    }
+    try {
+      await this.create(path, bytes);
+      return true;
+    } catch (error) {
+      if (systemErrorCode(error) === 'EEXIST') return false;
+      throw error;
+    }
+  }
+
+  /** Writes over the beginning of a file if that is `begin`. Returns false if it is not, or not there. */
+  async overwrite(path: string, begin: string, text: string): Promise<boolean> {
+    const handle = await ifThere(this.#open(path, O_RDWR));
+    if (!handle) return false;
+    try {
+      // The same file that is written then, whatever has its name meanwhile.
+      const buffer = Buffer.alloc(begin.length);
+      await this.#calls.run(() => handle.read(buffer, 0, buffer.length, 0));
+      if (buffer.toString('latin1') !== begin) return false;
       await this.#calls.run(() => handle.write(text, 0, 'latin1'));
+      return true;
     } finally {
       // NFS sends what was written now, and others see it.
       await this.#close(handle);
