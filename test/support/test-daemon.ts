@@ -109,18 +109,23 @@ export class TestDaemon {
     return (await this.prepare(request, logins, grpc)).at(-1)?.plan ?? assert.fail('no plan');
   }
 
-  /** What the blob socket answers: 0 for descriptors, 1 for a refusal, undefined for nothing. */
+  /** See redeem. */
   redeem(ticket: Uint8Array): Promise<number | undefined> {
-    return new Promise((resolve) => {
-      const socket = connect(`${this.directory}/blobs.sock`, () => socket.write(ticket));
-      socket.once('data', (answer) => {
-        socket.destroy();
-        resolve(answer[0]);
-      });
-      socket.once('close', () => resolve(undefined));
-      socket.once('error', () => resolve(undefined));
-    });
+    return redeem(`${this.directory}/blobs.sock`, ticket);
   }
+}
+
+/** What a blob socket answers: 0 for descriptors, 1 for a refusal, undefined for nothing. */
+export function redeem(path: string, ticket: Uint8Array): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect(path, () => socket.write(ticket));
+    socket.once('data', (answer) => {
+      socket.destroy();
+      resolve(answer[0]);
+    });
+    socket.once('close', () => resolve(undefined));
+    socket.once('error', () => resolve(undefined));
+  });
 }
 
 function loginFrom(logins: Logins, registry: string): stowage.v1.Login.$Properties {

@@ -35,6 +35,7 @@ export const sends = (bytes: Uint8Array) => {
     async probe() {
       asked.probe++;
     },
+    distrust: () => false,
   };
   return { ...source, asked };
 };
@@ -43,6 +44,7 @@ export const sends = (bytes: Uint8Array) => {
 export const from = (bytes: BlobSource['bytes']): BlobSource => ({
   bytes,
   probe: () => Promise.reject(new Error('was probed')),
+  distrust: () => false,
 });
 
 /** A registry that must not be asked. */
@@ -51,4 +53,5 @@ export const never: BlobSource = {
     throw new Error('was fetched again');
   },
   probe: () => Promise.reject(new Error('was probed')),
+  distrust: () => false,
 };

@@ -21,6 +21,7 @@ const refuses: BlobSource = {
     throw denied;
   },
   probe: () => Promise.reject(denied),
+  distrust: () => false,
 };
 
 describe('BlobStore, and who may read what', () => {
@@ -94,6 +95,7 @@ describe('BlobStore, and who may read what', () => {
           requests.push('GET');
           throw denied;
         },
+        distrust: () => false,
         probe: () => {
           requests.push('GET');
           return Promise.reject(denied);

@@ -244,6 +244,41 @@ describe('BlobStore, with a directory that nodes share', () => {
     assert.deepEqual(events(), ['shared store failed', 'shared store works again']);
   });
 
+  it('harms nobody when any file in it is removed at any time', async () => {
+    const contents = Array.from({ length: 5 }, (_, i) => Buffer.alloc(300_000, `layer ${i}`));
+    const stores = await Promise.all(Array.from({ length: 6 }, (_, i) => node(String(i))));
+    let over = false;
+    let removed = 0;
+    const purge = async (): Promise<void> => {
+      while (!over) {
+        const entries = await readdir(shared, { recursive: true, withFileTypes: true }).catch(() => []);
+        const files = entries.filter((entry) => entry.isFile());
+        const unlucky = files[Math.floor(Math.random() * files.length)];
+        if (unlucky) {
+          await rm(join(unlucky.parentPath, unlucky.name), { force: true });
+          removed++;
+        }
+        await aMoment();
+      }
+    };
+    const purging = purge();
+    try {
+      await Promise.all(
+        stores.map(async (store) => {
+          for (const content of contents) {
+            await store.ensure(blobOf(content), sends(content), caller());
+            assert.ok((await read(store, blobOf(content)))?.equals(content));
+          }
+        }),
+      );
+    } finally {
+      over = true;
+      await purging;
+    }
+    assert.ok(removed > 0);
+    assert.ok(!events().includes('shared blob set aside'));
+  });
+
   it('removes what killed nodes left behind, by age', async () => {
     const store = await node('1');
     await store.ensure(blob, sends(bytes), caller());

@@ -75,6 +75,18 @@ describe('BlobStore', () => {
     });
   }
 
+  it('asks once more when wrong bytes came from where there is a choice, and says so', async () => {
+    const contents = [Buffer.from('THE BYTES OF A LAYER'), bytes];
+    const source = from(async function* () {
+      yield contents.shift() ?? assert.fail('asked again');
+    });
+    const heard: DownloadEvent[] = [];
+    await store.ensure(blob, { ...source, distrust: () => contents.length > 0 }, caller(undefined, heard));
+    assert.ok((await store.read(blob.digest, scope, 100))?.equals(bytes));
+    const said = heard.flatMap((event) => ('waiting' in event ? [event.waiting] : []));
+    assert.match(said.join(), /^a mirror sent wrong bytes for sha256:/);
+  });
+
   it('refuses a size that a blob in the store contradicts', async () => {
     await store.put(blob.digest, scope, bytes);
     await assert.rejects(store.ensure({ ...blob, size: 7 }, sends(bytes), caller()), /promises 7 bytes/);

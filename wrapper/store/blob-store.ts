@@ -37,6 +37,8 @@ export interface BlobSource {
   bytes(signal: AbortSignal, onWait: OnWait): AsyncIterable<Uint8Array>;
   /** Whether the caller would get them; throws what bytes() would throw. */
   probe(signal: AbortSignal, onWait: OnWait): Promise<void>;
+  /** Hears that the bytes were wrong. Returns whether they would come from somewhere else now. */
+  distrust(): boolean;
 }
 
 export interface StoreUsage {
@@ -394,20 +396,36 @@ export class BlobStore {
 
   /** From the shared directory if it is there, otherwise from the registry. */
   async #download(delivery: Delivery): Promise<void> {
-    const { request, source, signal, emit } = delivery;
+    const { request } = delivery;
     const found = await this.#throughShared(delivery);
     if (found === 'here') return;
     try {
-      await this.#fillFrom(
-        delivery,
-        source.bytes(signal, (waiting) => emit({ waiting })),
-      );
+      while (!(await this.#fillFromSource(delivery)));
       await this.#grant(request);
     } catch (error) {
       await found?.release();
       throw error;
     }
     this.#copyToShared(request, found);
+  }
+
+  /** Returns false if the bytes were wrong and may be right if asked for once more. */
+  async #fillFromSource(delivery: Delivery): Promise<boolean> {
+    const { request, source, signal, emit } = delivery;
+    try {
+      await this.#fillFrom(
+        delivery,
+        source.bytes(signal, (waiting) => emit({ waiting })),
+      );
+      return true;
+    } catch (error) {
+      const isWrong = error instanceof StowageError && error.code === 'content-mismatch';
+      if (!isWrong || !source.distrust()) throw error;
+      emit({
+        waiting: `a mirror sent wrong bytes for ${request.digest}; downloading it again without that mirror`,
+      });
+      return false;
+    }
   }
 
   /**
@@ -508,14 +526,21 @@ export class BlobStore {
     }
   }
 
-  /** Notes who may read what was verified. A blob that nobody may read is of no use. */
+  /**
+   * Notes who may read what was verified, and makes room for that if it must. A blob that nobody may read is of no
+   * use; it is then not brought once more, as its draft was used up.
+   */
   async #grant({ digest, scope }: BlobRequest): Promise<void> {
     try {
-      await this.provenance.add(digest, scope);
+      await this.provenance.add(digest, scope).catch(async (error: unknown) => {
+        if (!isFull(error) || !(await this.#room.clear(0))) throw error;
+        await this.provenance.add(digest, scope);
+      });
     } catch (error) {
       const [blob, scopes] = await this.#find(digest);
       if (blob && scopes.size === 0) await this.#remove(blob).catch(() => undefined);
-      throw error;
+      const { code, message } = storeError(this.directory, error);
+      throw new StowageError(code, message);
     }
   }
 

@@ -130,6 +130,7 @@ function sourceOf(
   return {
     bytes: (signal, onWait) => transfers.bytes(session, uid, reference, descriptor, { signal, onWait }),
     probe: (signal, onWait) => transfers.probe(session, uid, reference, descriptor, { signal, onWait }),
+    distrust: () => session.distrust(descriptor.digest),
   };
 }
 
