@@ -26,8 +26,16 @@ export class DaemonProcess {
     private readonly grpc: Client,
   ) {}
 
-  /** Below `directory`, which is of makeOwnDirectory. Its store is in `store`. */
-  static async start(directory: string, registryHost: string, store = ''): Promise<DaemonProcess> {
+  /**
+   * Below `directory`, which is of makeOwnDirectory. Its store is in `store`; with `tmpfs`, options of mount(8), on
+   * a file system of its own, which nobody else sees and which takes root to make.
+   */
+  static async start(
+    directory: string,
+    registryHost: string,
+    store = '',
+    tmpfs?: string,
+  ): Promise<DaemonProcess> {
     const config = `${directory}/stowaged.toml`;
     writeFileSync(
       config,
@@ -41,9 +49,12 @@ export class DaemonProcess {
        [registries."${registryHost}"]
        http = true`,
     );
-    const child = spawn(process.execPath, ['build/js/wrapper/stowaged.js', '--config', config], {
+    const command = [process.execPath, 'build/js/wrapper/stowaged.js', '--config', config];
+    const [program = '', ...args] =
+      tmpfs === undefined ? command : [...onTmpfs(`${directory}/store`, tmpfs), ...command];
+    const child = spawn(program, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
-      ...(isRoot ? { uid: ordinary, gid: ordinary } : {}),
+      ...(isRoot && tmpfs === undefined ? { uid: ordinary, gid: ordinary } : {}),
     });
     let said = '';
     await new Promise<void>((resolve, reject) => {
@@ -55,6 +66,11 @@ export class DaemonProcess {
     });
     const grpc = new Client(`unix:${directory}/api.sock`, credentials.createInsecure());
     return new DaemonProcess(directory, child, grpc);
+  }
+
+  /** Its store, also if that is on a file system of its own. */
+  get store(): string {
+    return `/proc/${this.child.pid}/root${this.directory}/store`;
   }
 
   /** The events of one call until the plan. */
@@ -78,4 +94,12 @@ export class DaemonProcess {
     this.child.kill(signal);
     await ended;
   }
+}
+
+/** What runs a command as an ordinary user who finds a tmpfs there. */
+function onTmpfs(place: string, options: string): string[] {
+  const script = 'mkdir -p "$2" && mount -t tmpfs -o "$1" tmpfs "$2" && shift 2 && exec "$@"';
+  const owned = `${options},mode=700,uid=${ordinary},gid=${ordinary}`;
+  const drop = ['setpriv', `--reuid=${ordinary}`, `--regid=${ordinary}`, '--clear-groups'];
+  return ['unshare', '--mount', '--propagation=private', 'sh', '-ec', script, 'sh', owned, place, ...drop];
 }
