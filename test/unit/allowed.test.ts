@@ -90,6 +90,10 @@ describe('problemOfPattern', () => {
     ['docker.io', /matches no image/],
     ['docker.io/a b', /a space/],
     [`/${'*'.repeat(17)}`, /more than 16/],
+    ['Registry.Example.org/*', /written "registry\.example\.org"/],
+    ['registry.example.org:443/secret/*', /written "registry\.example\.org"/],
+    ['registry-1.docker.io/*', /written "docker\.io"/],
+    ['docker.io/ubuntu', /begin with "docker\.io\/library\/"/],
   ] as const) {
     it(`says what is wrong with ${pattern}`, () => assert.match(problemOfPattern(pattern) ?? '', problem));
   }

@@ -25,6 +25,15 @@ describe('configuration', () => {
     assert.equal(config.download.parallelLayers, 4);
   });
 
+  it('knows a registry by one name, however it is spelled', () => {
+    const { registries } = parseConfigFile('[registries."Registry.Example.org:443"]\nblocked = true', 'x');
+    assert.equal(registries['registry.example.org']?.blocked, true);
+    refuses(
+      '[registries."registry.example.org:443"]\n[registries."registry.example.org"]\nblocked = true',
+      /are the same registry/,
+    );
+  });
+
   it('takes what the file says, in its units', () => {
     const config = parseConfigFile(
       `mode = "single-user"

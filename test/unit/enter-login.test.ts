@@ -117,6 +117,13 @@ describe("stowage-enter, looking for the user's login", () => {
     assert.deepEqual(await loginOf(), { ...none, username: 'c', password: 'd', source });
   });
 
+  it('finds what was kept under the port of https, which stowaged does not name', async () => {
+    put('docker/config.json', auths({ 'registry.example.org:443': withPassword('ann', 'a') }));
+    const wanted = [{ registry: 'registry.example.org', repository: 'team/app' }];
+    const { logins } = await askDuringStep(wanted);
+    assert.equal(logins[0]?.username, 'ann');
+  });
+
   it('answers for each registry that is asked for, up to eight', async () => {
     put('docker/config.json', auths({ 'https://index.docker.io/v1/': withPassword('hub', 'h') }));
     const wanted = ['docker.io', 'a', 'b', 'c', 'd', 'e', 'f', 'g'].map((name) => ({

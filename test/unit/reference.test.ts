@@ -25,6 +25,21 @@ describe('parseReference', () => {
     it(`reads ${text.slice(0, 60)}`, () => assert.equal(parseReference(text).canonical, canonical));
   }
 
+  const spellings: [string, string][] = [
+    ['Registry.Example.org:443/team/app', 'registry.example.org/team/app:latest'],
+    ['registry.example.org:0443/team/app', 'registry.example.org/team/app:latest'],
+    ['registry.example.org:05000#team/app', 'registry.example.org:5000/team/app:latest'],
+    ['2130706433:5000/app', '127.0.0.1:5000/app:latest'],
+    ['0x7f.1:5000/app', '127.0.0.1:5000/app:latest'],
+    ['[0:0:0:0:0:0:0:1]:5000/app', '[::1]:5000/app:latest'],
+    ['registry-1.docker.io/team/app', 'docker.io/team/app:latest'],
+    ['registry.hub.docker.com/ubuntu', 'docker.io/library/ubuntu:latest'],
+    ['docker.io:443/ubuntu', 'docker.io/library/ubuntu:latest'],
+  ];
+  for (const [text, canonical] of spellings) {
+    it(`passes by no policy as ${text}`, () => assert.equal(parseReference(text).canonical, canonical));
+  }
+
   it('lets a digest win over the tag beside it', () => {
     const { tag, digest: chosen } = parseReference(`ubuntu:24.04@${digest}`);
     assert.deepEqual([tag, chosen], [undefined, digest]);
@@ -33,6 +48,8 @@ describe('parseReference', () => {
   const refused: [string, RegExp][] = [
     ['', /empty/],
     ['Ubuntu', /lower case/],
+    ['256.256.256.256:5000/app', /not a registry's host name/],
+    ['localhost:0/app', /not a registry's host name/],
     ['quay.io/Team/app', /lower case/],
     ['a//b', /two "\/"/],
     ['a/', /two "\/" in a row, or one at the end/],

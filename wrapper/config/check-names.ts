@@ -1,5 +1,5 @@
 import { reasonOf } from '../error.js';
-import { namesRegistry, parseReference } from '../image/reference.js';
+import { namesRegistry, parseReference, spellRegistry } from '../image/reference.js';
 import { problemOfPattern } from '../policy/allowed.js';
 import { originOf } from '../registry/origin.js';
 import type { ConfigFile } from './schema.js';
@@ -19,7 +19,14 @@ export function checkNames(file: ConfigFile, refuse: (problem: string) => never)
       if (problem !== undefined) refuse(`policy.${list}.${i} "${pattern}" ${problem}`);
     });
   }
+  const known = new Map<string, string>();
   for (const [registry, { mirrors, token_realms: realms }] of Object.entries(file.registries)) {
+    const spelled = spellRegistry(registry);
+    if (spelled === undefined) refuse(`registries."${registry}" is no host or host:port`);
+    const other = known.get(spelled);
+    if (other !== undefined)
+      refuse(`registries."${registry}" and registries."${other}" are the same registry`);
+    known.set(spelled, registry);
     mirrors.forEach((mirror, i) => {
       // Whatever stands behind the registry is put in front of the repository.
       if (!isReference(`${mirror}/x`) || !namesRegistry(`${mirror}/x`)) {

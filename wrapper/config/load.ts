@@ -4,6 +4,7 @@ import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import { parse, TomlError } from 'smol-toml';
 
 import { reasonOf, StowageError } from '../error.js';
+import { spellRegistry } from '../image/reference.js';
 import { isCleanAbsolute } from '../plan/host-path.js';
 import { checkNames } from './check-names.js';
 import type { Config, MetricsAddress, RegistrySettings } from './config.js';
@@ -184,10 +185,10 @@ function fromFile(file: ConfigFile): Config {
       maxDepth: budget.max_depth,
     },
     image: { ...file.image },
-    shortNames: { ...file.short_names, registry: file.short_names.registry.toLowerCase() },
+    shortNames: { ...file.short_names, registry: spell(file.short_names.registry) },
     policy: { ...file.policy },
     registries: Object.fromEntries(
-      Object.entries(file.registries).map(([name, value]) => [name.toLowerCase(), registrySettings(value)]),
+      Object.entries(file.registries).map(([name, value]) => [spell(name), registrySettings(value)]),
     ),
     mounts: file.mounts.map(({ source, target, read_only: readOnly, optional }) => ({
       source,
@@ -196,6 +197,11 @@ function fromFile(file: ConfigFile): Config {
       optional,
     })),
   };
+}
+
+/** As references have it. */
+function spell(registry: string): string {
+  return spellRegistry(registry) ?? registry.toLowerCase();
 }
 
 function metricsAddress(text: string): MetricsAddress | undefined {

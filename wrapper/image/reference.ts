@@ -106,6 +106,21 @@ function split(
   return { name, tag, digest };
 }
 
+/** What else Docker Hub answers to. */
+const hubNames = ['index.docker.io', 'registry-1.docker.io', 'registry.hub.docker.com'];
+
+/**
+ * The one spelling of a registry, as URLs have it: without a port that is https's own, and with addresses in their
+ * usual form. What a site says of a registry must not be passed by with another spelling of it. Undefined for what is
+ * no host or host:port.
+ */
+export function spellRegistry(text: string): string | undefined {
+  const url = `https://${text}`;
+  if (!host.test(text) || !URL.canParse(url)) return undefined;
+  const spelled = new URL(url).host;
+  return hubNames.includes(spelled) ? 'docker.io' : spelled;
+}
+
 /** Whether a name, without tag and digest, says where it is; otherwise it is a short name. */
 export function namesRegistry(name: string): boolean {
   const end = name.search(/[/#]/);
@@ -121,16 +136,17 @@ function locate(
   const isFull = namesRegistry(name);
   if (!isFull && /[A-Z]/.test(name)) refuse('repository names are lower case');
   const end = name.search(/[/#]/);
-  const registry = isFull ? name.slice(0, end).toLowerCase() : shortNameRegistry;
+  const written = isFull ? name.slice(0, end).toLowerCase() : shortNameRegistry;
   const repository = isFull ? name.slice(end + 1) : name;
-  if (registry !== 'docker.io' && registry !== 'index.docker.io') return { registry, repository };
+  const registry = spellRegistry(written) ?? written;
+  if (registry !== 'docker.io') return { registry, repository };
   const isOfficial = repository !== '' && !repository.includes('/');
   return { registry: 'docker.io', repository: isOfficial ? `library/${repository}` : repository };
 }
 
 function checkRegistry(registry: string, refuse: Refuse): void {
   const port = /:([0-9]+)$/.exec(registry)?.[1];
-  if (!host.test(registry) || (port !== undefined && (Number(port) < 1 || Number(port) > 65535))) {
+  if (spellRegistry(registry) === undefined || port === '0') {
     refuse(`${quote(registry)} is not a registry's host name or host:port`);
   }
 }

@@ -1,5 +1,6 @@
 import type { PolicyConfig } from '../config/config.js';
 import { StowageError } from '../error.js';
+import { spellRegistry } from '../image/reference.js';
 
 /** Room for the pieces that a name is held against; beyond that no pattern is meant in earnest. */
 const mostStars = 16;
@@ -34,7 +35,20 @@ export function problemOfPattern(pattern: string): string | undefined {
   if (!pattern.includes('/') && !pattern.startsWith('*')) {
     return 'matches no image: names begin with a registry, as in "docker.io/library/ubuntu", and paths with "/"';
   }
-  return undefined;
+  return problemOfRegistry(pattern);
+}
+
+/** A registry in another spelling than names have would be a pattern that nothing matches, and so no denial. */
+function problemOfRegistry(pattern: string): string | undefined {
+  const [written = ''] = pattern.split('/');
+  if (written === '' || written.includes('*')) return undefined;
+  const spelled = spellRegistry(written);
+  if (spelled === undefined) return `matches no image: "${written}" is no registry`;
+  if (spelled !== written)
+    return `matches no image: registry "${written}" is written "${spelled}" in their names`;
+  const isOfficial =
+    spelled === 'docker.io' && !pattern.includes('/', spelled.length + 1) && !pattern.includes('*');
+  return isOfficial ? 'matches no image: those names begin with "docker.io/library/"' : undefined;
 }
 
 /** Piece by piece, each at its first place: that takes no longer however the pattern is made. */

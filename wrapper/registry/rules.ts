@@ -1,6 +1,7 @@
 import type { RegistrySettings } from '../config/config.js';
 import { StowageError } from '../error.js';
 import { quote } from '../image/quote.js';
+import { spellRegistry } from '../image/reference.js';
 import { Authorities } from './authorities.js';
 import { originOf } from './origin.js';
 
@@ -63,8 +64,9 @@ const mirrorExpression =
   /^((?:[a-z0-9][a-z0-9.-]*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?)((?:\/[a-z0-9][a-z0-9._-]*)*)$/;
 
 function readMirror(text: string, key: string): Mirror {
-  const [, registry = '', prefix = ''] = mirrorExpression.exec(text.toLowerCase()) ?? [];
-  if (registry === '' || !URL.canParse(`https://${registry}`)) {
+  const [, host = '', prefix = ''] = mirrorExpression.exec(text.toLowerCase()) ?? [];
+  const registry = spellRegistry(host);
+  if (registry === undefined) {
     throw new StowageError(
       'config-invalid',
       `${key}: ${quote(text)} is not "host", "host:port" or one of them with "/prefix"; http and ca of a mirror are set in its own [registries] section`,

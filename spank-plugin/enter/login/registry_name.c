@@ -8,7 +8,13 @@ static bool same(const char *wanted, const char *name, size_t length) {
 }
 
 bool registry_is_called(const char *registry, const char *name, size_t length) {
-    static const char *const HUB[] = {"docker.io", "index.docker.io", "registry-1.docker.io"};
+    static const char *const HUB[] = {"docker.io", "index.docker.io", "registry-1.docker.io",
+                                      "registry.hub.docker.com"};
+    static const char OWN_PORT[] = ":443";
+    const size_t port = sizeof OWN_PORT - 1;
+    // stowaged never writes the port of https.
+    if (length > port && memcmp(name + length - port, OWN_PORT, port) == 0)
+        length -= port;
     if (same(registry, name, length))
         return true;
     if (strcmp(registry, "docker.io") != 0)
