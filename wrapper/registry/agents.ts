@@ -4,6 +4,10 @@ import https from 'node:https';
 import type { Authorities } from './authorities.js';
 import type { Proxy } from './proxy.js';
 
+/** How long a connection is kept that nobody uses, and how many of them for each of the agents. */
+const longestIdleMs = 15_000;
+const mostIdle = 64;
+
 /** Connections that are kept, apart for each proxy and for each set of trusted authorities. */
 export class Agents {
   readonly #agents = new Map<string, http.Agent>();
@@ -12,7 +16,7 @@ export class Agents {
     const key = `${isSecure ? authorities.key : ''} ${proxy?.url.href ?? ''}`;
     const known = this.#agents.get(key);
     if (known) return known;
-    const made = await make(isSecure, authorities, proxy);
+    const made = bounded(await make(isSecure, authorities, proxy));
     // Another request may have been here meanwhile.
     const agent = this.#agents.get(key) ?? made;
     this.#agents.set(key, agent);
@@ -36,12 +40,22 @@ export class Agents {
   }
 }
 
+/** Node bounds them for each host alone, and whoever has a server has as many names and ports as they like. */
+function bounded(agent: http.Agent): http.Agent {
+  const keep = agent.keepSocketAlive.bind(agent);
+  agent.keepSocketAlive = (socket) => {
+    const idle = Object.values(agent.freeSockets).reduce((sum, sockets) => sum + (sockets?.length ?? 0), 0);
+    return idle < mostIdle && keep(socket);
+  };
+  return agent;
+}
+
 async function make(
   isSecure: boolean,
   authorities: Authorities,
   proxy: Proxy | undefined,
 ): Promise<http.Agent> {
-  const kept = { keepAlive: true };
+  const kept = { keepAlive: true, timeout: longestIdleMs };
   if (!isSecure) {
     if (!proxy) return new http.Agent(kept);
     const { HttpProxyAgent } = await import('http-proxy-agent');

@@ -5,7 +5,8 @@ export interface Challenge {
   parameters: Map<string, string>;
 }
 
-const parameter = /([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))/g;
+/** Begins at the beginning of a name only, so that a long one without a value is looked at once. */
+const parameter = /(?<![A-Za-z0-9_-])([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))/g;
 
 /** The challenges of one WWW-Authenticate header, which may hold several, in order. */
 export function parseChallenges(header: string): Challenge[] {

@@ -139,12 +139,20 @@ function proxyRefuses(who: string, status: number): RegistryError {
   );
 }
 
+const shortBodyBytes = 16 * 1024;
+/** How long what is short may take. */
+const shortBodyMs = 5000;
+
 /** Reads away what is short, so that the connection can serve again, and cuts off the rest. */
 function discard(incoming: http.IncomingMessage, method: string): void {
-  const shortBodyBytes = 16 * 1024;
-  if (method === 'HEAD' || Number(incoming.headers['content-length'] ?? Infinity) <= shortBodyBytes)
-    incoming.resume();
-  else incoming.destroy();
+  const isShort = Number(incoming.headers['content-length'] ?? Infinity) <= shortBodyBytes;
+  if (method !== 'HEAD' && !isShort) {
+    incoming.destroy();
+    return;
+  }
+  const tooLong = setTimeout(() => incoming.destroy(), shortBodyMs).unref();
+  incoming.once('close', () => clearTimeout(tooLong));
+  incoming.resume();
 }
 
 /** Time spent by the reader does not count: only waiting for the registry does. */
