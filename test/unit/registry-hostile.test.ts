@@ -3,10 +3,13 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import type { Image } from '../../wrapper/image/image.js';
+import { parseReference } from '../../wrapper/image/reference.js';
 import { AnonymousTokens } from '../../wrapper/registry/anonymous-tokens.js';
 import { parseChallenges } from '../../wrapper/registry/challenge.js';
 import type { Endpoint } from '../../wrapper/registry/endpoint.js';
 import { HttpTransport } from '../../wrapper/registry/http.js';
+import { keepInMemory } from '../../wrapper/rpc/image-here.js';
 import { quickLimits } from '../support/registry-session.js';
 
 /** What somebody would run to keep the daemon from serving others. */
@@ -80,5 +83,17 @@ describe('a hostile registry', () => {
     assert.equal(tokens.find(endpoint('small0')), undefined);
     tokens.put(endpoint('another'), { value: 'x', expiresAtMs });
     assert.ok(tokens.find(endpoint('small999')));
+  });
+
+  it('fills no memory with images of large documents', () => {
+    const images = new Map<string, Image>();
+    const reference = parseReference('a.example/b');
+    const put = (digest: string, size: number): void =>
+      keepInMemory(images, reference, digest, { digest, documents: [{ digest, size }] } as Image);
+    put('huge', 4 * 1024 * 1024);
+    assert.equal(images.size, 0);
+    for (let i = 0; i < 100; i++) put(`large${i}`, 256 * 1024);
+    assert.equal(images.size, 32);
+    assert.ok(images.has('a.example/b large99'));
   });
 });

@@ -6,6 +6,9 @@ import type { Resolution } from '../store/resolutions.js';
 import type { Workshop } from './workshop.js';
 
 const mostImagesInMemory = 500;
+/** Of the documents that the images in memory were made from, which have up to 8 MiB each; all, and one image's. */
+const mostDocumentBytes = 8 * 1024 * 1024;
+const largestImageBytes = 512 * 1024;
 
 /**
  * The image for this node, if that can be told from what is here and was delivered from the reference's own
@@ -40,8 +43,20 @@ export function keepInMemory(
   digest: string,
   image: Image,
 ): void {
-  if (images.size >= mostImagesInMemory) images.delete(images.keys().next().value as string);
+  const bytes = documentBytes(image);
+  if (bytes > largestImageBytes) return;
   images.set(keyOf(reference, digest), image);
+  let sum = 0;
+  for (const known of images.values()) sum += documentBytes(known);
+  for (const [key, known] of images) {
+    if (images.size <= mostImagesInMemory && sum <= mostDocumentBytes) return;
+    images.delete(key);
+    sum -= documentBytes(known);
+  }
+}
+
+function documentBytes({ documents = [] }: Image): number {
+  return documents.reduce((sum, { size }) => sum + size, 0);
 }
 
 /** Whether nothing of the image has to come from a registry: the caller has its tree, or its layers are here. */
