@@ -9,6 +9,7 @@ import { AnonymousTokens } from '../../wrapper/registry/anonymous-tokens.js';
 import { parseChallenges } from '../../wrapper/registry/challenge.js';
 import type { Endpoint } from '../../wrapper/registry/endpoint.js';
 import { HttpTransport } from '../../wrapper/registry/http.js';
+import { readManifest } from '../../wrapper/registry/manifest-answer.js';
 import { keepInMemory } from '../../wrapper/rpc/image-here.js';
 import { quickLimits } from '../support/registry-session.js';
 
@@ -95,5 +96,22 @@ describe('a hostile registry', () => {
     for (let i = 0; i < 100; i++) put(`large${i}`, 256 * 1024);
     assert.equal(images.size, 32);
     assert.ok(images.has('a.example/b large99'));
+  });
+
+  it('fills no memory with long names of types', async () => {
+    const body = (async function* () {
+      await Promise.resolve();
+      yield Buffer.from('{}');
+    })();
+    const headers = { 'content-type': 'x'.repeat(15_000) };
+    const url = new URL('https://a.example/v2/b/manifests/1');
+    const response = { status: 200, headers, url, body, discard: () => undefined };
+    const { contentType } = await readManifest(
+      response,
+      'a.example',
+      parseReference('a.example/b:1'),
+      undefined,
+    );
+    assert.equal(contentType, undefined);
   });
 });

@@ -52,7 +52,11 @@ export function digestHeader({ headers }: HttpResponse): string | undefined {
   return typeof digest === 'string' && isDigest(digest) ? digest : undefined;
 }
 
+/** As in a descriptor. What is longer is no type, and would be remembered for each reference. */
+const longestType = 255;
+
 function typeOf({ headers }: HttpResponse): string | undefined {
   const type = headers['content-type']?.split(';')[0]?.trim().toLowerCase();
+  if (type === undefined || type.length > longestType) return undefined;
   return type === '' || type === 'application/octet-stream' || type === 'application/json' ? undefined : type;
 }
