@@ -85,10 +85,13 @@ export class ImageService {
   async prepare(call: PrepareCall): Promise<void> {
     const controller = new AbortController();
     let running: RunningHandle | undefined;
-    const progress = new ProgressReporter((event) => {
-      running?.update(event, request.notes.image);
-      call.write({ progress: event });
-    });
+    const progress = new ProgressReporter(
+      (event) => {
+        running?.update(event, request.notes.image);
+        call.write({ progress: event });
+      },
+      () => !call.writableNeedDrain,
+    );
     const began = performance.now();
     const { signal } = controller;
     const conversation = new Conversation({

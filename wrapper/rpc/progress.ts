@@ -16,7 +16,11 @@ export class ProgressReporter {
   #dirty = true;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(private readonly send: (progress: Progress) => void) {
+  /** Nothing is sent while the client does not listen: what it has not read would pile up here. */
+  constructor(
+    private readonly send: (progress: Progress) => void,
+    private readonly isListening: () => boolean = () => true,
+  ) {
     this.#timer = setInterval(() => this.#tick(), shortestGapMs);
   }
 
@@ -56,7 +60,7 @@ export class ProgressReporter {
 
   #tick(): void {
     const silentMs = performance.now() - this.#sentAtMs;
-    if (silentMs < (this.#dirty ? shortestGapMs : heartbeatMs)) return;
+    if (silentMs < (this.#dirty ? shortestGapMs : heartbeatMs) || !this.isListening()) return;
     this.#sentAtMs = performance.now();
     this.#dirty = false;
     this.send(this.#latest);
