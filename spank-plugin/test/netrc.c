@@ -20,12 +20,16 @@ static void finds_nothing(const char *text, const char *registry, const char *cl
     ok(netrc_find(text, registry, &login, &problem) == 0 && !login_is_there(&login), "%s", claim);
 }
 
-static void refuses(const char *text, const char *why) {
+static void refuses_for(const char *registry, const char *text, const char *why) {
     login_release(&login);
-    int found = netrc_find(text, "r.example", &login, &problem);
-    if (!ok(found == -1 && strstr(problem.text, why) && !strstr(problem.text, "secret"), "refuses %.60s",
-            text))
+    int found = netrc_find(text, registry, &login, &problem);
+    if (!ok(found == -1 && strstr(problem.text, why) && !strstr(problem.text, "secret"),
+            "refuses %.60s for %s", text, registry))
         printf("# returned %d: %s\n", found, problem.text);
+}
+
+static void refuses(const char *text, const char *why) {
+    refuses_for("r.example", text, why);
 }
 
 int main(void) {
@@ -37,8 +41,14 @@ int main(void) {
 
     finds(TWO, "one.example", "a", "b");
     finds(TWO, "r.example", "c", "d");
-    finds_nothing(TWO, "r.example:5000", "a machine without a port is not the registry on another one");
-    finds_nothing(TWO, "example", "nor is it a part of the name");
+    refuses_for("r.example:5000", "machine r.example login a password secret",
+                "write 'machine r.example:5000' if");
+    finds("machine r.example login x password y machine R.example:5000 login a password b", "r.example:5000",
+          "a", "b");
+    finds_nothing("machine r.example:5000 login a password b", "r.example", "a port is not the usual one");
+    finds_nothing("machine r.example:50 login a password b", "r.example:5000", "nor the start of another");
+    finds_nothing(TWO, "example", "a part of the name is not the name");
+    finds_nothing("machine \"\" login a password b", ":5000", "no name is no name");
     finds_nothing("", "r.example", "finds nothing in an empty file");
     finds("machine r.example:5000 login a password b", "r.example:5000", "a", "b");
     finds("machine r.example login a password b machine r.example login c password d", "r.example", "a", "b");

@@ -74,8 +74,7 @@ const ways: Record<string, (home: Home, registry: string, person: Person) => Rec
     return { XDG_RUNTIME_DIR: `${home.directory}/.stowage-test/run` };
   },
   "enroot's .credentials": (home, registry, { username, password }) => {
-    const machine = registry.replace(/:\d+$/, '');
-    home.write('.config/enroot/.credentials', `machine ${machine} login ${username} password ${password}\n`);
+    home.write('.config/enroot/.credentials', `machine ${registry} login ${username} password ${password}\n`);
     return {};
   },
   'a credential helper for this registry': (home, registry, person) => {
@@ -170,6 +169,22 @@ clusterSuite('a private image', withPrivateRegistries, (site) => {
         await show(site(), 'stow-b', image(registries.passwords)),
         image(registries.passwords),
         '.docker/config.json',
+      );
+    });
+
+    it("with a login of enroot's that does not say the port", async () => {
+      const { host } = registries.passwords;
+      const [machine] = host.split(':');
+      const { username, password } = registries.alice;
+      homeB.write(
+        '.config/enroot/.credentials',
+        `machine ${machine} login ${username} password ${password}\n`,
+      );
+      refusal(
+        await show(site(), 'stow-b', image(registries.passwords)),
+        image(registries.passwords),
+        '~/.config/enroot/.credentials',
+        `'machine ${host}'`,
       );
     });
 

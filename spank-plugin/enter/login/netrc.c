@@ -117,6 +117,12 @@ static bool is_machine(const char *registry, const char *machine) {
            (strcmp(registry, "docker.io") == 0 && strcasecmp(machine, "auth.docker.io") == 0);
 }
 
+// Whether the registry is on a port of that machine of which the file says nothing.
+static bool is_on_machine(const char *registry, const char *machine) {
+    size_t length = strlen(machine);
+    return length > 0 && strncasecmp(registry, machine, length) == 0 && registry[length] == ':';
+}
+
 static void take_value(struct entry *entry, char **value, const char *token) {
     entry->has_command = entry->has_command || strstr(token, "$(") || strchr(token, '`');
     wiped_free(*value);
@@ -164,14 +170,15 @@ static int use(const struct entry *entry, struct login *login, struct error *pro
 }
 
 static int find(struct reader *reader, const char *registry, struct login *login, struct error *problem) {
-    bool has_default = false;
+    bool has_default = false, has_machine = false;
     bool more = skip_to_token(reader);
     while (more) {
         struct entry entry = {0};
         next_token(reader);
-        if (strcmp(reader->token, "machine") == 0 && next_value(reader))
+        if (strcmp(reader->token, "machine") == 0 && next_value(reader)) {
             entry.matches = is_machine(registry, reader->token);
-        else if (strcmp(reader->token, "default") == 0)
+            has_machine = has_machine || is_on_machine(registry, reader->token);
+        } else if (strcmp(reader->token, "default") == 0)
             has_default = true;
         else if (strcmp(reader->token, "macdef") == 0)
             skip_macro(reader);
@@ -183,6 +190,11 @@ static int find(struct reader *reader, const char *registry, struct login *login
         if (result != 0)
             return result;
     }
+    if (has_machine)
+        return error_set(problem,
+                         "has a login for the machine but not for that port of it; write "
+                         "'machine %s' if it is meant for this registry too",
+                         registry);
     if (has_default)
         return error_set(problem,
                          "has a login as 'default' only, which is sent to no registry; write "
