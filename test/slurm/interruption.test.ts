@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
+import { commandLine } from '../cluster/proc.js';
 import { waitFor } from '../cluster/wait.js';
 import type { RunResult } from '../cluster/run.js';
 import { FaultRegistry } from '../support/fault-registry.js';
@@ -13,7 +14,7 @@ import { clusterSuite, user } from './cluster-suite.js';
 const slowBytes = 20_000_000;
 const slowBytesPerSecond = 500_000;
 
-/** Processes of that name in the mount namespaces of the cluster's nodes, newest last. */
+/** Processes of that name, newest last. */
 const processesNamed = (name: string): number[] =>
   readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry))
@@ -25,6 +26,10 @@ const processesNamed = (name: string): number[] =>
         return false;
       }
     });
+
+/** What makes the images of steps. Another, that of the job, goes on until the job ends. */
+const helpersOfSteps = (): number[] =>
+  processesNamed('stowage-enter').filter((pid) => !commandLine(pid).includes('--prefetch'));
 
 /** A tar archive with one file of that many random bytes. */
 const layerOf = (bytes: number): Buffer =>
@@ -103,7 +108,7 @@ clusterSuite('what interrupts a step', withSlowRegistry, (site) => {
   it('stowage-enter killed', async () => {
     const { result } = await slowStep();
     const ended = await endsWithinFiveSeconds(result, async () => {
-      for (const pid of processesNamed('stowage-enter')) process.kill(pid, 'SIGKILL');
+      for (const pid of helpersOfSteps()) process.kill(pid, 'SIGKILL');
     });
     assert.match(ended.stderr, /stowage: n[12]: stowage-enter was killed/);
   });
@@ -119,7 +124,7 @@ clusterSuite('what interrupts a step', withSlowRegistry, (site) => {
   it('slurmstepd killed', async () => {
     const { result } = await slowStep();
     for (const pid of processesNamed('slurmstepd')) process.kill(pid, 'SIGKILL');
-    await waitFor(() => processesNamed('stowage-enter').length === 0, {
+    await waitFor(() => helpersOfSteps().length === 0, {
       failure: 'stowage-enter lives on',
       timeoutMs: 5000,
     });
