@@ -1,33 +1,27 @@
 /** store.shared: a directory that all nodes see, from which they read what one of them has downloaded. */
 import assert from 'node:assert/strict';
-import { chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 
-import { account, makeMissingUsers, serviceUser } from '../cluster/users.js';
 import { busyboxImage } from '../support/busybox-image.js';
 import { DockerRegistry } from '../support/docker-registry.js';
 import { clusterSuite } from './cluster-suite.js';
 import { forgetImages } from './forget.js';
+import { sharedDirectory } from './shared-directory.js';
 
 let registry: DockerRegistry;
-let shared: string;
+let shared: ReturnType<typeof sharedDirectory>;
 
 const withSharedStore = async () => {
-  makeMissingUsers();
   registry = await DockerRegistry.start();
   const image = await busyboxImage();
   for (const name of ['together:1', 'in-turn:1']) await registry.push(image, name);
-  // Not below /tmp, of which each node has one of its own.
-  mkdirSync('/var/lib/stowage-test', { recursive: true });
-  shared = mkdtempSync('/var/lib/stowage-test/shared-');
-  const { uid, gid } = account(serviceUser);
-  chownSync(shared, uid, gid);
-  return { stowageToml: { store: { shared }, registries: { [registry.host]: { http: true } } } };
+  shared = sharedDirectory();
+  return { stowageToml: { store: { shared: shared.path }, registries: { [registry.host]: { http: true } } } };
 };
 
 clusterSuite('two nodes with a shared store', withSharedStore, (site) => {
   after(async () => {
     await registry.end();
-    rmSync(shared, { recursive: true });
+    shared.remove();
   });
 
   const eachOnce = async (repository: string): Promise<void> => {
