@@ -14,6 +14,7 @@ import {
 import type { RunResult } from '../cluster/run.js';
 import { busyboxImage } from '../support/busybox-image.js';
 import { account } from '../cluster/users.js';
+import { batch } from './batch.js';
 import { clusterSuite, inNewDirectory, user, type Site } from './cluster-suite.js';
 
 /** Lines of Stowage among what the user saw. */
@@ -112,7 +113,7 @@ const trapsFor = (site: () => Site): void => {
 
   it('a batch job fails, and says why in its output', async () => {
     const result = await site().run(
-      `${inNewDirectory} && sbatch --wait --image=$REGISTRY/no/such:1 --output=out --wrap='srun touch "$PWD/ran"'; code=$?; cat out >&2; test -e ran && echo ran; exit $code`,
+      `${inNewDirectory} && ${batch(`--image=$REGISTRY/no/such:1 --output=out --wrap='srun touch "$PWD/ran"'`)}; code=$?; cat out >&2; test -e ran && echo ran; exit $code`,
     );
     assert.notEqual(result.code, 0);
     assert.match(sentences(result.stderr).join('\n'), /no\/such:1.*not found/);
@@ -195,7 +196,7 @@ clusterSuite('an image that cannot be had', {}, (site) => {
 
   it('sbatch --export=NONE: each srun of the script runs in the image', async () => {
     const printed = await site().output(
-      `${inNewDirectory} && sbatch --wait --export=NONE --image=$IMAGE --output=out --wrap='srun cat /etc/os-release' >&2 && cat out`,
+      `${inNewDirectory} && ${batch("--export=NONE --image=$IMAGE --output=out --wrap='srun cat /etc/os-release'")} && cat out`,
     );
     assert.match(printed, /Stowage test image/);
   });
@@ -230,30 +231,29 @@ clusterSuite(
 );
 
 clusterSuite('batch=container', { plugin: { args: { batch: 'container' } } }, (site) => {
-  const batch = (options: string): Promise<string> =>
-    site().output(
-      `${inNewDirectory} && sbatch --wait ${options} --output=out --wrap='cat /etc/os-release' >&2 && cat out`,
-    );
+  const script = "--output=out --wrap='cat /etc/os-release'";
+  const printed = (options: string): Promise<string> =>
+    site().output(`${inNewDirectory} && ${batch(`${options} ${script}`)} && cat out`);
 
   it('runs the batch script in the image', async () => {
-    assert.match(await batch('--image=$IMAGE'), /Stowage test image/);
+    assert.match(await printed('--image=$IMAGE'), /Stowage test image/);
   });
 
   it('does so with --export=NONE, under which Slurm loses the option', async () => {
-    assert.match(await batch('--image=$IMAGE --export=NONE'), /Stowage test image/);
+    assert.match(await printed('--image=$IMAGE --export=NONE'), /Stowage test image/);
   });
 
   it('leaves a job without an image on the host, whoever submits it', async () => {
-    assert.doesNotMatch(await batch(''), /Stowage test image/);
-    const printed = await site().output(
-      `${inNewDirectory} && SLURM_STOWAGE_IMAGE=$IMAGE sbatch --wait --output=out --wrap='cat /etc/os-release' >&2 && cat out`,
+    assert.doesNotMatch(await printed(''), /Stowage test image/);
+    const inherited = await site().output(
+      `${inNewDirectory} && export SLURM_STOWAGE_IMAGE=$IMAGE && ${batch(script)} && cat out`,
     );
-    assert.doesNotMatch(printed, /Stowage test image/);
+    assert.doesNotMatch(inherited, /Stowage test image/);
   });
 
   it('does not run the script when the image cannot be had', async () => {
     const { code, stdout } = await site().run(
-      `${inNewDirectory} && sbatch --wait --image=$REGISTRY/no/such:1 --output=out --wrap='echo on the host'; code=$?; cat out; exit $code`,
+      `${inNewDirectory} && ${batch("--image=$REGISTRY/no/such:1 --output=out --wrap='echo on the host'")}; code=$?; cat out; exit $code`,
     );
     assert.notEqual(code, 0);
     assert.doesNotMatch(stdout, /on the host/);

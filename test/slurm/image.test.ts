@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 
 import { account } from '../cluster/users.js';
+import { batch } from './batch.js';
 import { clusterSuite, inNewDirectory, user } from './cluster-suite.js';
 
 const imageName = /Stowage test image/;
@@ -18,9 +19,7 @@ clusterSuite('a step in an image', {}, (site) => {
 
   it('#SBATCH --image holds for each srun of the script, and the script itself runs on the host', async () => {
     const script = `#!/bin/bash\n#SBATCH --image=${site().image}\ngrep -h NAME= /etc/os-release | head -n1\nsrun cat /etc/os-release\nsrun cat /etc/os-release\n`;
-    const printed = await site().output(
-      `${inNewDirectory} && sbatch --wait --output=out <<'END' >&2 && cat out\n${script}END\n`,
-    );
+    const printed = await site().output(`${inNewDirectory} && ${batch('--output=out', script)} && cat out`);
     assert.equal(printed.match(/Stowage test image/g)?.length, 2, printed);
     assert.match(printed.split('\n')[0] ?? '', /Debian/);
   });
@@ -32,7 +31,7 @@ clusterSuite('a step in an image', {}, (site) => {
   it('sbatch --image overrides the image that the script names', async () => {
     const script = '#!/bin/bash\n#SBATCH --image=nowhere.invalid/none:1\nsrun cat /etc/os-release\n';
     const printed = await site().output(
-      `${inNewDirectory} && sbatch --wait --image=$IMAGE --output=out <<'END' >&2 && cat out\n${script}END\n`,
+      `${inNewDirectory} && ${batch('--image=$IMAGE --output=out', script)} && cat out`,
     );
     assert.match(printed, imageName);
   });
