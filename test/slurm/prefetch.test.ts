@@ -6,6 +6,7 @@ import { waitFor } from '../cluster/wait.js';
 import { busyboxImageSaying } from '../support/busybox-image.js';
 import { DockerRegistry } from '../support/docker-registry.js';
 import { ThrottlingProxy } from '../support/throttling-proxy.js';
+import { batch } from './batch.js';
 import { clusterSuite, inNewDirectory, type Site } from './cluster-suite.js';
 import { forgetImages } from './forget.js';
 
@@ -30,18 +31,18 @@ const closeRegistry = async (): Promise<void> => {
   await registry.end();
 };
 
-/** A batch job with that image; resolves with what it printed and when it ended. */
-const batch = (site: Site, ...lines: string[]) => {
-  const script = ['#!/bin/bash', `#SBATCH --image=${proxy.host}/app:1`, ...lines].join('\n');
+/** A batch job with that image; resolves with what it printed when it has ended. */
+const job = (site: Site, lines: readonly string[], name = 'app:1') => {
+  const script = ['#!/bin/bash', `#SBATCH --image=${proxy.host}/${name}`, ...lines].join('\n');
   return site.run(
-    `${inNewDirectory} && sbatch --wait --output=out <<'END' >&2 ; code=$?; cat out; exit $code\n${script}\nEND\n`,
+    `${inNewDirectory} && ${batch('--job-name=prefetched --output=out', script)}; code=$?; cat out; exit $code`,
   );
 };
 
-/** How much of the image the registry has sent: 1 is all of the large layer. */
-const largestShare = async (): Promise<number> => {
+/** Whether a configuration and two layers were sent, each once. */
+const hasSentAll = async (): Promise<boolean> => {
   const copies = [...(await registry.copiesSent('app')).values()];
-  return Math.max(0, ...copies);
+  return copies.length === 3 && copies.every((times) => times === 1);
 };
 
 clusterSuite('the image of a job', withSlowRegistry(), (site) => {
@@ -54,50 +55,47 @@ clusterSuite('the image of a job', withSlowRegistry(), (site) => {
   after(closeRegistry);
 
   it('is on the node when a step begins that comes later', async () => {
-    const job = batch(site(), 'sleep 8', `srun sh -c 'wc -c </etc/motd'`);
-    await waitFor(() => proxy.transfers > 0, { failure: 'nothing is downloaded', timeoutMs: 10_000 });
-    await waitFor(() => proxy.transfers === 0, { failure: 'the download does not end', timeoutMs: 20_000 });
-    assert.equal(await largestShare(), 1, 'all is here before the step');
-    const { code, stdout } = await job;
+    const running = job(site(), ['sleep 4', `srun sh -c 'wc -c </etc/motd'`]);
+    await waitFor(hasSentAll, { failure: 'the image does not come in', timeoutMs: 20_000 });
+    registry.forgetRequests();
+    const { code, stdout } = await running;
     assert.equal(code, 0, stdout);
     assert.equal(stdout.trim(), String(layerBytes));
-    for (const [digest, times] of await registry.copiesSent('app')) assert.equal(times, 1, digest);
+    assert.deepEqual(await registry.settledRequests(/blobs/), [], 'the step finds all there');
   });
 
   it('comes in while a step joins, and each blob once', async () => {
     proxy.bytesPerSecond = layerBytes / 5;
-    const { code, stdout } = await batch(site(), 'sleep 1', `srun sh -c 'wc -c </etc/motd'`);
+    const { code, stdout } = await job(site(), ['sleep 1', `srun sh -c 'wc -c </etc/motd'`]);
     assert.equal(code, 0, stdout);
     assert.match(stdout, new RegExp(`^${layerBytes}$`, 'm'));
-    for (const [digest, times] of await registry.copiesSent('app')) assert.equal(times, 1, digest);
+    assert.ok(await hasSentAll());
   });
 
   it('that fails to come in does not fail a job that does without it, nor say anything', async () => {
     proxy.mood = 'failing';
-    const { code, stdout } = await batch(site(), 'sleep 2', 'echo done');
+    const { code, stdout } = await job(site(), ['sleep 2', 'echo done']);
     assert.equal(code, 0, stdout);
     assert.equal(stdout, 'done\n');
   });
 
   it('that hangs delays no job and is given up when the job ends', async () => {
     proxy.mood = 'hanging';
-    const { code, stdout } = await batch(site(), 'sleep 2', 'echo done');
+    const { code, stdout } = await job(site(), ['sleep 2', 'echo done']);
     assert.equal(code, 0, stdout);
     assert.equal(stdout, 'done\n');
     await waitFor(() => proxy.transfers === 0, { failure: 'the prefetch goes on', timeoutMs: 10_000 });
   });
 
   it('that is not there does no harm either', async () => {
-    const script = `#!/bin/bash\n#SBATCH --image=${proxy.host}/none:1\necho done\n`;
-    const { stdout } = await site().run(
-      `${inNewDirectory} && sbatch --wait --output=out <<'END' >&2 ; cat out\n${script}END\n`,
-    );
+    const { code, stdout } = await job(site(), ['echo done'], 'none:1');
+    assert.equal(code, 0);
     assert.equal(stdout, 'done\n');
   });
 
   it('is given up with a stowaged that is not there, and the job runs', async () => {
     await site().cluster.daemon.stop();
-    const { code, stdout } = await batch(site(), 'echo done');
+    const { code, stdout } = await job(site(), ['echo done']);
     await site().cluster.daemon.start();
     assert.equal(code, 0);
     assert.equal(stdout, 'done\n');
@@ -105,13 +103,11 @@ clusterSuite('the image of a job', withSlowRegistry(), (site) => {
 
   it('is given up with scancel', async () => {
     proxy.bytesPerSecond = 20_000;
-    const job = site().run(
-      `${inNewDirectory} && sbatch --wait --job-name=prefetched --image=${proxy.host}/app:1 --wrap='sleep 60'`,
-    );
+    const running = job(site(), ['sleep 60']);
     await waitFor(() => proxy.transfers > 0, { failure: 'nothing is downloaded', timeoutMs: 10_000 });
     await site().run('scancel --name=prefetched');
     await waitFor(() => proxy.transfers === 0, { failure: 'the prefetch goes on', timeoutMs: 10_000 });
-    await job;
+    await running;
   });
 });
 
@@ -123,7 +119,7 @@ clusterSuite(
 
     it('comes in with the first step', async () => {
       registry.forgetRequests();
-      const job = batch(site(), 'sleep 2', 'echo waited', `srun sh -c 'wc -c </etc/motd'`);
+      const running = job(site(), ['sleep 2', 'echo waited', `srun sh -c 'wc -c </etc/motd'`]);
       await waitFor(
         () =>
           site()
@@ -136,7 +132,7 @@ clusterSuite(
       );
       await new Promise((resolve) => setTimeout(resolve, 1000));
       assert.deepEqual(registry.requests(/app/), []);
-      const { code, stdout } = await job;
+      const { code, stdout } = await running;
       assert.equal(code, 0, stdout);
       assert.match(stdout, new RegExp(`^${layerBytes}$`, 'm'));
     });
