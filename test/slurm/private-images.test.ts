@@ -7,7 +7,8 @@ import { nodePaths } from '../cluster/layout.js';
 import { allProcesses, commandLine } from '../cluster/proc.js';
 import type { RunOptions, RunResult } from '../cluster/run.js';
 import { account } from '../cluster/users.js';
-import { clusterSuite, type Site } from './cluster-suite.js';
+import { batch } from './batch.js';
+import { clusterSuite, inNewDirectory, type Site } from './cluster-suite.js';
 import { forgetImages } from './forget.js';
 import { Home } from './home.js';
 import { LyingRegistry, type Coveted, type Lie } from './lying-registry.js';
@@ -134,8 +135,7 @@ clusterSuite('a private image', withPrivateRegistries, (site) => {
       ways['~/.docker/config.json']?.(homeA, registries.passwords.host, registries.alice);
       const { code, stdout } = await site().cluster.run(
         'stow-a',
-        `cd && out=$(mktemp -p ~) && sbatch --wait --output=$out --image=${image(registries.passwords)} ` +
-          `--wrap='srun cat /etc/motd' >&2; code=$?; cat $out; rm $out; exit $code`,
+        `${inNewDirectory} && ${batch(`--output=out --image=${image(registries.passwords)} --wrap='srun cat /etc/motd'`)}; code=$?; cat out; exit $code`,
       );
       assert.equal(code, 0, stdout);
       assert.equal(stdout, motd);
@@ -161,6 +161,27 @@ clusterSuite('a private image', withPrivateRegistries, (site) => {
     it('with a login that is right but not enough', async () => {
       homeB.write('.docker/config.json', dockerConfig(registries.tokens.host, loginOf(registries.bob)));
       refusal(await show(site(), 'stow-b', image(registries.tokens)), image(registries.tokens), 'n1');
+    });
+
+    it('with a login that is right and a name that is wrong, in seconds', async () => {
+      homeA.write('.docker/config.json', dockerConfig(registries.passwords.host, loginOf(registries.alice)));
+      homeB.write('.docker/config.json', dockerConfig(registries.tokens.host, loginOf(registries.bob)));
+      const wrong = [
+        ['stow-a', `${registries.passwords.host}/alice/none:1`, 'not found'],
+        // The service gives no token for what it does not know.
+        ['stow-b', `${registries.tokens.host}/bob/none:1`, 'check the spelling'],
+      ] as const;
+      for (const [user, name, why] of wrong) {
+        const srun = await show(site(), user, name);
+        refusal(srun, name, 'n1', why);
+        const job = batch(`--output=out --image=${name} --wrap='srun cat /etc/motd'`);
+        const sbatch = await site().cluster.run(
+          user,
+          `${inNewDirectory} && ${job}; code=$?; cat out >&2; exit $code`,
+        );
+        refusal(sbatch, name, 'n1', why);
+        for (const { ms } of [srun, sbatch]) assert.ok(ms < 10_000, `it took ${Math.round(ms)} ms`);
+      }
     });
 
     it('with a file of logins that is none', async () => {
