@@ -48,6 +48,9 @@ const endOfLogs = (layout: Layout): string =>
     )
     .join('\n');
 
+/** Idle too is a node on which Slurm plans to start a job: it says so for up to half a minute after that job is gone. */
+const isIdle = (state: string | undefined): boolean => state === 'idle' || state === 'plnd';
+
 export const waitUntilIdle = async (
   layout: Layout,
   nodes: readonly string[],
@@ -59,7 +62,7 @@ export const waitUntilIdle = async (
     try {
       const states = await nodeStates(layout);
       seen = [...states].map(([node, state]) => `${node} ${state}`).join(', ');
-      return nodes.every((node) => states.get(node) === 'idle');
+      return nodes.every((node) => isIdle(states.get(node)));
     } catch {
       return false;
     }
