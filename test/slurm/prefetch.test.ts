@@ -15,13 +15,14 @@ let proxy: ThrottlingProxy;
 
 /** Larger than what the other images here hold, so that a download can be watched. */
 const layerBytes = 4_000_000;
+const motd = randomBytes(layerBytes);
 
 const withSlowRegistry =
   (plugin: { args?: Record<string, string> } = {}) =>
   async () => {
     registry = await DockerRegistry.start();
     proxy = await ThrottlingProxy.start(registry.host, layerBytes);
-    const image = await busyboxImageSaying('prefetched', randomBytes(layerBytes));
+    const image = await busyboxImageSaying('prefetched', motd);
     await registry.push(image, 'app:1');
     return { nodes: 1, plugin, stowageToml: { registries: { [proxy.host]: { http: true } } } };
   };
