@@ -61,7 +61,7 @@ const productionModules = () =>
  */
 const nodeOptions = {
   stowage: '',
-  stowaged: '--max-semi-space-size=1 --max-old-space-size=128 --optimize-for-size --expose-gc ',
+  stowaged: '--max-semi-space-size=1 --max-old-space-size=128 --expose-gc ',
 };
 
 const launcher = (program) => `#!/bin/sh
