@@ -52,7 +52,8 @@ static void matches(void) {
     for (size_t i = 0; i < sizeof ADDRESSES / sizeof *ADDRESSES; i++)
         ok(registry_key_fit(ADDRESSES[i], "r.example", "x/y") == 1, "takes %s for the host", ADDRESSES[i]);
     ok(registry_key_fit("r.example/v1", "r.example", "x/y") == 0, "takes r.example/v1 for a namespace");
-    ok(registry_key_fit("https://r.example:443", "r.example", "x") == 0, "does not guess ports");
+    ok(registry_key_fit("https://r.example:443", "r.example", "x") == 1, "knows the port of https");
+    ok(registry_key_fit("https://r.example:80", "r.example", "x") == 0, "does not guess ports");
     ok(registry_key_fit("", "r.example", "x") == 0 && registry_key_fit("/", "r.example", "x") == 0,
        "takes an empty key for nothing");
     static const char *const HUB[] = {"https://index.docker.io/v1/", "docker.io", "index.docker.io",
