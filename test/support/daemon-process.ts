@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { Client, credentials } from '@grpc/grpc-js';
 
 import { imageService, type PrepareResponseMessage } from '../../wrapper/rpc/definitions.js';
+import { installed } from './installed.js';
 import { client, eventsOf, type Request } from './test-daemon.js';
 
 /** As whom daemons run that are processes of their own: stowaged does not run as root. */
@@ -49,10 +50,11 @@ export class DaemonProcess {
        [registries."${registryHost}"]
        http = true`,
     );
-    const command = [process.execPath, 'build/js/wrapper/stowaged.js', '--config', config];
+    const command = [installed('stowaged'), '--config', config];
     const [program = '', ...args] =
       tmpfs === undefined ? command : [...onTmpfs(`${directory}/store`, tmpfs), ...command];
     const child = spawn(program, args, {
+      cwd: '/',
       stdio: ['ignore', 'ignore', 'pipe'],
       ...(isRoot && tmpfs === undefined ? { uid: ordinary, gid: ordinary } : {}),
     });
