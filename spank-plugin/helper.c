@@ -78,9 +78,9 @@ static int wait_for(pid_t pid, int *status) {
 
 static int explain_death(int status, struct error *err) {
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
-        return error_set(err,
-                         "stowage-enter was killed, most likely because the step ran out of memory; ask for "
-                         "more with --mem");
+        return error_set(
+            err, "stowage-enter was killed: the step was cancelled, or it ran out of memory; if nobody "
+                 "cancelled it, ask for more with --mem");
     if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SIGINT))
         return error_set(err, "cancelled while the image was being prepared");
     if (WIFSIGNALED(status))
