@@ -15,7 +15,7 @@ enum {
     // Descriptor on which the helper answers; the first after the standard ones.
     REPLY_FD = 3,
     NUMBER_TEXT_MAX = 16,
-    // Of the command line, and the NULL at its end.
+    // Of the command line, without what was asked for besides the image, and the NULL at its end.
     ARGUMENTS_MAX = 24,
 };
 
@@ -110,8 +110,22 @@ static int copy_lock(char to[PATH_MAX], const char *record) {
     return record && record[0] == '\0' ? 0 : copy_path(to, record);
 }
 
-// The answer is "E<sentence>\0", or "H<pid>\0", "L<lock>\0", "W<directory>\0" and then the environment
-// records of struct step_container.
+// One letter for each that holds: enter/reply.c writes them.
+static int copy_entry(struct step_entry *entry, const char *record) {
+    if (!record)
+        return -1;
+    *entry = (struct step_entry){
+        .net = strchr(record, 'n'),
+        .ipc = strchr(record, 'i'),
+        .uts = strchr(record, 'u'),
+        .root = strchr(record, 'r'),
+        .keep_holder = strchr(record, 'k'),
+    };
+    return strspn(record, "niurk") == strlen(record) ? 0 : -1;
+}
+
+// The answer is "E<sentence>\0", or "H<pid>\0", "J<entry>\0", "L<lock>\0", "W<directory>\0" and then the
+// environment records of struct step_container.
 static int parse_reply(char *reply, size_t length, struct step_container *container, struct error *err) {
     const char *at = reply;
     const char *end = reply + length;
@@ -121,11 +135,12 @@ static int parse_reply(char *reply, size_t length, struct step_container *contai
         return error_set(err, "%s", reply + 1);
 
     const char *pid = take_record(&at, end, 'H');
+    const char *entry = take_record(&at, end, 'J');
     const char *lock = take_record(&at, end, 'L');
     const char *directory = take_record(&at, end, 'W');
     long holder = pid ? strtol(pid, NULL, 10) : 0;
-    if (holder <= 1 || holder > INT_MAX || copy_lock(container->tree_lock, lock) != 0 ||
-        copy_path(container->working_directory, directory) != 0)
+    if (holder <= 1 || holder > INT_MAX || copy_entry(&container->entry, entry) != 0 ||
+        copy_lock(container->tree_lock, lock) != 0 || copy_path(container->working_directory, directory) != 0)
         return error_set(err,
                          "stowage-enter is of another release; the administrators must install the same one");
     container->holder = (pid_t)holder;
@@ -152,7 +167,7 @@ static void exec_helper(const char *path, char **argv, char **environment, int r
 }
 
 // Appends what is not always there.
-static void add_options(const char *argv[ARGUMENTS_MAX], const struct helper_request *request) {
+static void add_arguments(const char **argv, const struct helper_request *request) {
     size_t count = 0;
     while (argv[count])
         count++;
@@ -166,6 +181,17 @@ static void add_options(const char *argv[ARGUMENTS_MAX], const struct helper_req
     }
     if (request->show_digest)
         argv[count++] = "--show-digest";
+    for (char *const *option = request->options; option && *option; option++) {
+        argv[count++] = "--option";
+        argv[count++] = *option;
+    }
+}
+
+static size_t count_options(const struct helper_request *request) {
+    size_t count = 0;
+    while (request->options && request->options[count])
+        count++;
+    return count;
 }
 
 int helper_run(const struct settings *settings, const struct helper_request *request,
@@ -181,11 +207,15 @@ int helper_run(const struct settings *settings, const struct helper_request *req
     snprintf(step, sizeof step, "%u", request->step_id);
     snprintf(slurmstepd, sizeof slurmstepd, "%d", (int)request->slurmstepd);
 
-    const char *argv[ARGUMENTS_MAX] = {
+    const char *always[] = {
         "stowage-enter", "--socket", settings->socket, "--trees", settings->trees, "--image",  request->image,
         "--job",         job,        "--step",         step,      "--lifeline",    slurmstepd, "--chdir",
         directory};
-    add_options(argv, request);
+    cleanup_free const char **argv = calloc(ARGUMENTS_MAX + 2 * count_options(request), sizeof *argv);
+    if (!argv)
+        return error_errno(err, "cannot hold the command line of stowage-enter");
+    memcpy(argv, always, sizeof always);
+    add_arguments(argv, request);
     cleanup_free char **environment = copy_pointers(request->environment);
     if (!environment)
         return error_errno(err, "cannot copy the environment");

@@ -22,6 +22,9 @@ struct helper_request {
     pid_t slurmstepd;
     // Host directory that must be visible at its own path, or NULL: where the batch script lies.
     const char *host_directory;
+    // "NAME=VALUE", NULL-terminated, or NULL: what was asked for besides the image, for stowage-enter
+    // --option.
+    char *const *options;
     // The job's environment, NULL-terminated.
     char **environment;
 };

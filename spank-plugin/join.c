@@ -25,7 +25,10 @@ int join_container(const struct step_container *container, int *pidfd, struct er
     cleanup_close int lock = has_lock ? lock_tree(container->tree_lock, err) : -1;
     if (has_lock && lock < 0)
         return -1;
-    if (setns(target, CLONE_NEWUSER | CLONE_NEWNS) != 0)
+    const struct step_entry *entry = &container->entry;
+    int namespaces = CLONE_NEWUSER | CLONE_NEWNS | (entry->net ? CLONE_NEWNET : 0) |
+                     (entry->ipc ? CLONE_NEWIPC : 0) | (entry->uts ? CLONE_NEWUTS : 0);
+    if (setns(target, namespaces) != 0)
         return error_errno(err, "cannot join the container's namespaces");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return error_errno(err, "cannot set no_new_privs");

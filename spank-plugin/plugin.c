@@ -180,7 +180,7 @@ static int enter_container(spank_t spank, struct error *err) {
     cleanup_close int holder = -1;
     if (join_container(container, &holder, err) != 0)
         return -1;
-    if (step_joined(step))
+    if (step_joined(step) && !container->entry.keep_holder)
         pidfd_send_signal(holder, SIGKILL, NULL, 0);
     return set_environment(spank, container, err);
 }

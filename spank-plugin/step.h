@@ -21,10 +21,23 @@ enum step_outcome {
     STEP_FAILED,
 };
 
+// What a rank does to be inside.
+struct step_entry {
+    // Besides the user and the mount namespace of the holder: its net, IPC and UTS namespace.
+    bool net;
+    bool ipc;
+    bool uts;
+    // The rank is uid 0 in there: calls that change owners or identity are made to seem to succeed.
+    bool root;
+    // The holder lives as long as slurmstepd, instead of until the last rank has joined.
+    bool keep_holder;
+};
+
 // What stowage-enter hands to the ranks.
 struct step_container {
     // Process that keeps the namespaces alive until the last rank has joined.
     pid_t holder;
+    struct step_entry entry;
     // Lock of the image's tree, on the host, see enter/tree_store.h; empty if it is no tree of ours.
     char tree_lock[PATH_MAX];
     // Directory to start in, inside the container.

@@ -34,7 +34,7 @@ static const char USAGE[] =
     "stowage-enter is started by Slurm's plugin spank_stowage.so; see docs/path-of-an-image.md.\n"
     "  stowage-enter --socket PATH --trees DIR --image REF --lifeline PID [--job ID] [--step ID] [--chdir "
     "DIR]\n"
-    "                [--show DIR] [--pull missing|always|never] [--show-digest]\n"
+    "                [--show DIR] [--pull missing|always|never] [--show-digest] [--option NAME=VALUE ...]\n"
     "                                       build the container of a step, answer on descriptor 3\n"
     "  stowage-enter --socket PATH --trees DIR --image REF --job ID --prefetch [--pull ...]\n"
     "                                       bring the image of a job onto this node\n"
@@ -175,7 +175,7 @@ static int enter_image(const struct options *options, struct error *err) {
         return error_wrap(err, "image %s", options->image);
     if (holder_start(lifeline, &holder, err) != 0)
         return -1;
-    if (reply_ready(holder, tree.lock_path, directory, &environment, err) != 0) {
+    if (reply_ready(holder, &(struct step_entry){0}, tree.lock_path, directory, &environment, err) != 0) {
         kill(holder, SIGKILL);
         return -1;
     }

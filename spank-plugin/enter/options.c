@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int parse_number(const char *name, const char *text, unsigned long max, unsigned long *number,
                         struct error *err) {
@@ -31,6 +32,28 @@ static int check(const struct options *options, struct error *err) {
     return 0;
 }
 
+static int add_given(struct options *options, const char *text, struct error *err) {
+    const char *equals = strchr(text, '=');
+    if (!equals || equals == text)
+        return error_set(err, "--option wants NAME=VALUE, not '%s'", text);
+    if (options->given_count == GIVEN_OPTIONS_MAX)
+        return error_set(err, "there are more than %d options", GIVEN_OPTIONS_MAX);
+    struct given_option *given = &options->given[options->given_count];
+    *given = (struct given_option){.name = strndup(text, (size_t)(equals - text)), .value = equals + 1};
+    if (!given->name)
+        return error_errno(err, "cannot hold the options");
+    options->given_count++;
+    return 0;
+}
+
+const char *options_value(const struct options *options, const char *name) {
+    for (size_t i = options->given_count; i > 0; i--) {
+        if (strcmp(options->given[i - 1].name, name) == 0)
+            return options->given[i - 1].value;
+    }
+    return NULL;
+}
+
 int options_parse(struct options *options, int argc, char **argv, struct error *err) {
     enum {
         HELP = 1,
@@ -48,26 +71,19 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
         STEP,
         LIFELINE,
         CHDIR,
-        SHOW
+        SHOW,
+        OPTION
     };
     static const struct option known[] = {
-        {"help", no_argument, NULL, HELP},
-        {"version", no_argument, NULL, VERSION},
-        {"sweep", no_argument, NULL, SWEEP},
-        {"socket", required_argument, NULL, SOCKET},
-        {"trees", required_argument, NULL, TREES},
-        {"image", required_argument, NULL, IMAGE},
-        {"job", required_argument, NULL, JOB},
-        {"step", required_argument, NULL, STEP},
-        {"chdir", required_argument, NULL, CHDIR},
-        {"lifeline", required_argument, NULL, LIFELINE},
-        {"show", required_argument, NULL, SHOW},
-        {"prefetch", no_argument, NULL, PREFETCH},
-        {"login", required_argument, NULL, LOGIN},
-        {"repository", required_argument, NULL, REPOSITORY},
-        {"pull", required_argument, NULL, PULL},
-        {"show-digest", no_argument, NULL, SHOW_DIGEST},
-        {0},
+        {"help", no_argument, NULL, HELP},           {"version", no_argument, NULL, VERSION},
+        {"sweep", no_argument, NULL, SWEEP},         {"socket", required_argument, NULL, SOCKET},
+        {"trees", required_argument, NULL, TREES},   {"image", required_argument, NULL, IMAGE},
+        {"job", required_argument, NULL, JOB},       {"step", required_argument, NULL, STEP},
+        {"chdir", required_argument, NULL, CHDIR},   {"lifeline", required_argument, NULL, LIFELINE},
+        {"show", required_argument, NULL, SHOW},     {"prefetch", no_argument, NULL, PREFETCH},
+        {"login", required_argument, NULL, LOGIN},   {"repository", required_argument, NULL, REPOSITORY},
+        {"pull", required_argument, NULL, PULL},     {"show-digest", no_argument, NULL, SHOW_DIGEST},
+        {"option", required_argument, NULL, OPTION}, {0},
     };
     struct options read = {.working_directory = ""};
     opterr = 0;
@@ -129,6 +145,10 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
             break;
         case SHOW:
             read.shown_directory = optarg;
+            break;
+        case OPTION:
+            if (add_given(&read, optarg, err) != 0)
+                return -1;
             break;
         default:
             return error_set(err, "unknown option or missing value: %s", argv[optind - 1]);

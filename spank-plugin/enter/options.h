@@ -8,6 +8,17 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+enum {
+    // Of --option: more than Slurm's command line would take.
+    GIVEN_OPTIONS_MAX = 256,
+};
+
+// What the user asked for besides the image, by the names of srun's options without "image-".
+struct given_option {
+    char *name;
+    const char *value;
+};
+
 struct options {
     bool help;
     bool version;
@@ -32,7 +43,13 @@ struct options {
     bool show_digest;
     // A host directory to be shown at its own path, or NULL.
     const char *shown_directory;
+    // In the order in which they were given; the names belong to the struct.
+    struct given_option given[GIVEN_OPTIONS_MAX];
+    size_t given_count;
 };
 
 // Reads argv. Fails on anything unknown, missing or malformed and names it.
 int options_parse(struct options *options, int argc, char **argv, struct error *err);
+
+// The value that was given last for `name`, or NULL.
+const char *options_value(const struct options *options, const char *name);

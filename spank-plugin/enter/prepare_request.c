@@ -1,11 +1,33 @@
 #include "prepare_request.h"
 #include "protocol.h"
 
+#include <string.h>
+
 _Static_assert((int)PULL_OF_SITE == (int)STOWAGE__V1__PULL_POLICY__PULL_POLICY_UNSPECIFIED &&
                    (int)PULL_MISSING == (int)STOWAGE__V1__PULL_POLICY__PULL_POLICY_MISSING &&
                    (int)PULL_ALWAYS == (int)STOWAGE__V1__PULL_POLICY__PULL_POLICY_ALWAYS &&
                    (int)PULL_NEVER == (int)STOWAGE__V1__PULL_POLICY__PULL_POLICY_NEVER,
                "the plugin numbers policies as the contract does");
+
+// What only stowage-enter deals with.
+static bool is_own(const char *name) {
+    return strcmp(name, "name") == 0 || strcmp(name, "save") == 0;
+}
+
+static void fill_options(struct prepare_request *request, const struct options *options) {
+    size_t count = 0;
+    for (size_t i = 0; i < options->given_count; i++) {
+        if (is_own(options->given[i].name))
+            continue;
+        Stowage__V1__Option *option = &request->options[count];
+        stowage__v1__option__init(option);
+        option->name = options->given[i].name;
+        option->value = (char *)options->given[i].value;
+        request->option_pointers[count++] = option;
+    }
+    request->message.n_options = count;
+    request->message.options = request->option_pointers;
+}
 
 void prepare_request_fill(struct prepare_request *request, const struct options *options, const char *image,
                           const char *node, char **digests) {
@@ -26,4 +48,5 @@ void prepare_request_fill(struct prepare_request *request, const struct options 
     message->unpacked_digests = digests;
     message->pull = (Stowage__V1__PullPolicy)options->pull;
     message->prefetch = options->prefetch;
+    fill_options(request, options);
 }

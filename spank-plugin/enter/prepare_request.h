@@ -10,6 +10,8 @@
 struct prepare_request {
     Stowage__V1__Version version;
     Stowage__V1__JobContext job;
+    Stowage__V1__Option options[GIVEN_OPTIONS_MAX];
+    Stowage__V1__Option *option_pointers[GIVEN_OPTIONS_MAX];
     Stowage__V1__PrepareRequest message;
 };
 

@@ -26,14 +26,21 @@ void reply_keep(void) {
     fcntl(REPLY_FD, F_SETFD, FD_CLOEXEC);
 }
 
-int reply_ready(pid_t holder, const char *tree_lock, const char *working_directory,
-                const struct environment *environment, struct error *err) {
+static void write_entry(FILE *out, const struct step_entry *entry) {
+    fprintf(out, "J%s%s%s%s%s%c", entry->net ? "n" : "", entry->ipc ? "i" : "", entry->uts ? "u" : "",
+            entry->root ? "r" : "", entry->keep_holder ? "k" : "", 0);
+}
+
+int reply_ready(pid_t holder, const struct step_entry *entry, const char *tree_lock,
+                const char *working_directory, const struct environment *environment, struct error *err) {
     char *text = NULL;
     size_t length = 0;
     FILE *out = open_memstream(&text, &length);
     if (!out)
         return error_errno(err, "cannot hold the answer");
-    fprintf(out, "H%d%cL%s%cW%s%c", (int)holder, 0, tree_lock, 0, working_directory, 0);
+    fprintf(out, "H%d%c", (int)holder, 0);
+    write_entry(out, entry);
+    fprintf(out, "L%s%cW%s%c", tree_lock, 0, working_directory, 0);
     for (size_t i = 0; i < environment->unset_count; i++)
         fprintf(out, "-%s%c", environment->unset[i], 0);
     for (size_t i = 0; i < environment->set_count; i++)

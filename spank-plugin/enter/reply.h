@@ -3,14 +3,15 @@
 
 #include "environment.h"
 #include "error.h"
+#include "step.h"
 
 #include <sys/types.h>
 
 // Keeps the programs that this one starts from answering in its place.
 void reply_keep(void);
 
-int reply_ready(pid_t holder, const char *tree_lock, const char *working_directory,
-                const struct environment *environment, struct error *err);
+int reply_ready(pid_t holder, const struct step_entry *entry, const char *tree_lock,
+                const char *working_directory, const struct environment *environment, struct error *err);
 
 // If nobody listens, as when the program was started by hand, the sentence goes to standard error.
 void reply_error(const struct error *failure);

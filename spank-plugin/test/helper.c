@@ -51,28 +51,35 @@ int main(void) {
     seen = shared_memory(sizeof *seen);
     libexec_fd = scratch_make(libexec);
 
-    ok(run("printf 'H4711\\0L/lock\\0W/work\\0=A=1\\0-B\\0' >&3") && seen->result == 0,
+    ok(run("printf 'H4711\\0J\\0L/lock\\0W/work\\0=A=1\\0-B\\0' >&3") && seen->result == 0,
        "takes a whole answer");
     ok(container->holder == 4711, "knows the holder");
+    ok(!container->entry.net && !container->entry.root, "and nothing more to do");
     is_text(container->working_directory, "/work", "knows the working directory");
     is_text(container->tree_lock, "/lock", "knows the lock");
     ok(container->environment_bytes == 8 && memcmp(container->environment, "=A=1\0-B", 8) == 0,
        "knows the environment");
-    ok(run("printf 'H4711\\0L/lock\\0W/\\0' >&3") && seen->result == 0 && container->environment_bytes == 0,
+    ok(run("printf 'H4711\\0J\\0L/lock\\0W/\\0' >&3") && seen->result == 0 &&
+           container->environment_bytes == 0,
        "takes an answer without environment");
-    ok(run("printf 'H4711\\0L\\0W/\\0' >&3") && seen->result == 0 && container->tree_lock[0] == '\0',
+    ok(run("printf 'H4711\\0J\\0L\\0W/\\0' >&3") && seen->result == 0 && container->tree_lock[0] == '\0',
        "takes an answer without a lock");
-    ok(run("printf \"H4711\\0L/lock\\0W/$1 $2 $3 $4 $5 $6 $7 $8 ${9}\\0\" >&3") && seen->result == 0,
+    ok(run("printf 'H4711\\0Jnr\\0L\\0W/\\0' >&3") && seen->result == 0 && container->entry.net &&
+           container->entry.root && !container->entry.ipc,
+       "knows what a rank has to do");
+    ok(run("printf 'H4711\\0Jx\\0L\\0W/\\0' >&3") && seen->result != 0, "and refuses what it does not know");
+    ok(run("printf \"H4711\\0J\\0L/lock\\0W/$1 $2 $3 $4 $5 $6 $7 $8 ${9}\\0\" >&3") && seen->result == 0,
        "runs the helper");
     says(container->working_directory, "--socket /s --trees /t --image app:1 --job 7", "with what it needs");
-    ok(run("printf \"H4711\\0L/lock\\0W/$*\\0\" >&3") && !strstr(container->working_directory, "--pull") &&
+    ok(run("printf \"H4711\\0J\\0L/lock\\0W/$*\\0\" >&3") &&
+           !strstr(container->working_directory, "--pull") &&
            !strstr(container->working_directory, "--show-digest"),
        "without what was not asked for");
     pull = PULL_ALWAYS;
-    ok(run("printf \"H4711\\0L/lock\\0W/$*\\0\" >&3"), "runs the helper");
+    ok(run("printf \"H4711\\0J\\0L/lock\\0W/$*\\0\" >&3"), "runs the helper");
     says(container->working_directory, "--pull always --show-digest", "with what was asked for");
     pull = PULL_OF_SITE;
-    ok(run("printf \"H4711\\0L/lock\\0W/$LD_PRELOAD$KEPT\\0\" >&3"), "runs the helper");
+    ok(run("printf \"H4711\\0J\\0L/lock\\0W/$LD_PRELOAD$KEPT\\0\" >&3"), "runs the helper");
     is_text(container->working_directory, "/yes", "in the job's environment without LD_PRELOAD");
 
     check_refusal("printf 'Eno such image\\0' >&3; exit 1", "no such image",
@@ -83,13 +90,13 @@ int main(void) {
     check_refusal("kill -TERM $$", "cancelled", "explains a helper that was cancelled");
     check_refusal("kill -SEGV $$", "signal 11", "explains a helper that was ended");
     check_refusal("exit 127", "could not be started", "explains a helper that did not start");
-    check_refusal("printf 'H4711\\0L/lock\\0W/wo' >&3", "not whole", "refuses half an answer");
+    check_refusal("printf 'H4711\\0J\\0L/lock\\0W/wo' >&3", "not whole", "refuses half an answer");
     check_refusal("printf 'H4711' >&3", "not whole", "refuses an answer without an end");
     check_refusal("printf 'H4711\\0' >&3", "another release", "refuses a holder without a directory");
-    check_refusal("printf 'H4711\\0L/lock\\0/work\\0' >&3", "another release",
+    check_refusal("printf 'H4711\\0J\\0L/lock\\0/work\\0' >&3", "another release",
                   "refuses an unmarked directory");
     check_refusal("printf 'H4711\\0W/work\\0' >&3", "another release", "refuses a holder without a lock");
-    check_refusal("printf 'H4711\\0Llock\\0W/work\\0' >&3", "another release", "refuses a relative lock");
+    check_refusal("printf 'H4711\\0J\\0Llock\\0W/work\\0' >&3", "another release", "refuses a relative lock");
     check_refusal("printf 'X4711\\0L/lock\\0W/\\0' >&3", "another release",
                   "refuses an unknown kind of answer");
     check_refusal("printf '\\0\\0\\0' >&3", "another release", "refuses NULs");
@@ -99,7 +106,7 @@ int main(void) {
     check_refusal("printf 'H4294967297\\0L/lock\\0W/\\0' >&3", "another release",
                   "refuses a process beyond any pid");
     check_refusal("printf 'H\\0L/lock\\0W/\\0' >&3", "another release", "refuses an empty process");
-    check_refusal("printf 'H4711\\0L/lock\\0W%5000d\\0' 1 >&3", "another release",
+    check_refusal("printf 'H4711\\0J\\0L/lock\\0W%5000d\\0' 1 >&3", "another release",
                   "refuses a directory beyond PATH_MAX");
     check_refusal("head -c 3000000 /dev/zero 2>/dev/null >&3", "larger than",
                   "does not wait for ever for a helper whose answer is too large");

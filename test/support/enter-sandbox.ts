@@ -54,6 +54,8 @@ export interface Outcome {
 /** A container that stands; the ranks would join `holder` now. */
 export interface Container {
   holder: number;
+  /** What a rank has to do, in letters; see spank-plugin/enter/reply.c. */
+  entry: string;
   lock: string;
   directory: string;
   environment: string[];
@@ -155,15 +157,16 @@ export class EnterSandbox {
   /** Expects a container. */
   async succeed(options: EnterOptions = {}): Promise<Container> {
     const outcome = await this.enter(options);
-    const match = /^H(\d+)\0L([^\0]*)\0W([^\0]*)\0((?:[-=][^\0]*\0)*)$/.exec(outcome.reply);
+    const match = /^H(\d+)\0J([a-z]*)\0L([^\0]*)\0W([^\0]*)\0((?:[-=][^\0]*\0)*)$/.exec(outcome.reply);
     assert.ok(match, `no container: ${JSON.stringify(outcome)}`);
     assert.equal(outcome.status, 0);
     const holder = Number(match[1]);
     return {
       holder,
-      lock: match[2] ?? '',
-      directory: match[3] ?? '',
-      environment: (match[4] ?? '').split('\0').slice(0, -1),
+      entry: match[2] ?? '',
+      lock: match[3] ?? '',
+      directory: match[4] ?? '',
+      environment: (match[5] ?? '').split('\0').slice(0, -1),
       root: `/proc/${holder}/root`,
       mounts: mountsOf(holder),
     };

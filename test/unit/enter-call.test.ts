@@ -52,7 +52,7 @@ describe('stowage-enter, calling stowaged', () => {
     await sandbox().fail('no such image', { chdir: '/scratch/job' });
     assert.ok(request);
     assert.equal(request.reference, image);
-    assert.deepEqual({ ...request.client }, { protocol: 3, software: `stowage-enter ${release}` });
+    assert.deepEqual({ ...request.client }, { protocol: 4, software: `stowage-enter ${release}` });
     assert.deepEqual({ ...request.job }, { jobId: 7, nodeName: 'node1' });
     assert.deepEqual(request.unpackedDigests, [digest]);
     assert.equal(request.homeDirectory, sandbox().home);
@@ -166,7 +166,7 @@ describe('stowage-enter, calling stowaged', () => {
   it('calls a server without the method', async () => {
     await grpc();
     await sandbox().fail(
-      `what listens on stowaged's socket does not speak protocol 3 of stowage-enter ${release}; ` +
+      `what listens on stowaged's socket does not speak protocol 4 of stowage-enter ${release}; ` +
         'the administrators must install the same release of both',
     );
   });
@@ -174,7 +174,7 @@ describe('stowage-enter, calling stowaged', () => {
   it('calls a stowaged of another protocol', async () => {
     await grpc((call) => call.write({ welcome: { protocol: 1, software: 'stowaged 9.9.9' } }));
     await sandbox().fail(
-      `stowage-enter ${release} speaks protocol 3 and stowaged 9.9.9 speaks protocol 1; ` +
+      `stowage-enter ${release} speaks protocol 4 and stowaged 9.9.9 speaks protocol 1; ` +
         'the administrators must install the same release of both',
     );
   });
@@ -304,7 +304,7 @@ describe('stowage-enter, calling stowaged', () => {
         }
       })();
     });
-    await sandbox().fail(/speaks protocol 3 and stowaged 9 speaks protocol 9/);
+    await sandbox().fail(/speaks protocol 4 and stowaged 9 speaks protocol 9/);
   });
 
   it('gets fifty thousand events, and prints none of the first two seconds', async () => {
