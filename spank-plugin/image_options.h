@@ -1,7 +1,8 @@
-// The options of srun, sbatch and salloc: --image, --image-pull and --image-show-digest. Slurm tells their
-// values to the command in which they are written and to slurmstepd of the steps that the command starts, but
-// the batch step loses them under `sbatch --export=NONE` (Slurm 22.05): there they come from variables of the
-// job.
+// What was asked for: the options of srun, sbatch and salloc (switches.c), and the variables STOWAGE_IMAGE….
+//
+// Slurm itself hands on the last value of each option only, loses it under `sbatch --export=NONE` (22.05),
+// and knows nothing of the variables. So the command puts everything together, checks it, and leaves it in
+// variables SLURM_STOWAGE_IMAGE…, which get to the steps whatever --export says: decision 0020.
 //
 // One Slurm process loads the plugin once, for one job: what was given is the process's.
 #pragma once
@@ -15,32 +16,37 @@
 
 // What was asked for.
 struct image_choice {
-    // As it was written; source points into it.
+    // As it was written, or "" where the name of a container is enough; source points into it.
     const char *image;
     struct image_source source;
     enum pull_policy pull;
     bool show_digest;
+    // For struct helper_request.
+    char **options;
 };
 
 // Fails silently where another plugin has an option of that name; Slurm says so, and the other plugin gets
-// the image.
+// the value.
 void image_options_register(spank_t spank);
 
-// Whether there is an --image, which image_options_read() may refuse all the same.
-bool image_options_given(void);
+// Whether an image is to be entered, which may be refused all the same.
+bool image_options_wanted(void);
 
-// What is wrong with what is written on this command line, or NULL. It is kept until it is asked for, because
-// after an option callback that fails Slurm repeats the argument, and with it a password.
-const struct error *image_options_problem(void);
+// Whether the batch script is to run in the image, too; by_default is the site's word.
+bool image_options_include_batch(bool by_default);
 
-// In sbatch and salloc: leaves what was given in the environment, for image_options_inherit(), or nothing.
-void image_options_bequeath(bool to_batch_step);
+// In srun, sbatch and salloc, once for each part of a heterogeneous job: puts together what holds, and leaves
+// it to the steps. Fails if anything cannot be used, or if the parts differ.
+int image_options_conclude(spank_t spank, struct error *err);
 
-// In slurmstepd: takes what image_options_bequeath() left, for options that were not given.
-void image_options_inherit(spank_t spank);
+// In slurmstepd: takes what image_options_conclude() left.
+int image_options_receive(spank_t spank, struct error *err);
 
-// Fails if there is no --image, or no memory for it, or if a value cannot be used.
+// What was received. Everything is checked again: it came through the environment.
 int image_options_read(struct image_choice *choice, struct error *err);
 
-// The same in a job's prolog, for what the job itself was given. The text is Slurm's.
+// The image and pull policy in a job's prolog. The text is Slurm's.
 int image_options_read_job(spank_t spank, struct image_choice *choice, struct error *err);
+
+// In a rank: forgets what is for this step alone and not for the srun commands in it.
+void image_options_forget_once(spank_t spank);

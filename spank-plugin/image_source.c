@@ -1,4 +1,5 @@
 #include "image_source.h"
+#include "plain_name.h"
 #include "reference.h"
 #include "utf8.h"
 
@@ -79,6 +80,19 @@ static int check_local(const char *text, struct image_source *source, struct err
     return 0;
 }
 
+static int check_environment(const char *name, struct error *err) {
+    // The file of that name holds the user's defaults.
+    if (strcmp(name, "config") == 0)
+        return error_set(err,
+                         "--image=@config: \"config\" cannot be the name of an environment; choose another");
+    if (is_plain_name(name, strlen(name), ENVIRONMENT_NAME_MAX))
+        return 0;
+    return error_set(err,
+                     "--image=@%.*s: this is no name of an environment; that has at most %d letters, digits, "
+                     "'.', '_' and '-', and begins with a letter, digit or '_'",
+                     SHOWN_MAX, name, ENVIRONMENT_NAME_MAX);
+}
+
 static int check_registry(const char *text, struct error *err) {
     if (text[0] == '.' || looks_like_file(text))
         return error_set(err, "--image=%.*s: write ./%.*s for a file of that name", SHOWN_MAX, text,
@@ -108,8 +122,15 @@ int image_source_parse(const char *text, struct image_source *source, struct err
             parsed.location = text + strlen(SCHEMES[i].prefix);
         }
     }
-    int result =
-        parsed.scheme == IMAGE_REGISTRY ? check_registry(text, err) : check_local(text, &parsed, err);
+    int result;
+    if (text[0] == '@') {
+        parsed.scheme = IMAGE_ENVIRONMENT;
+        parsed.location = text + 1;
+        result = check_environment(parsed.location, err);
+    } else {
+        result =
+            parsed.scheme == IMAGE_REGISTRY ? check_registry(text, err) : check_local(text, &parsed, err);
+    }
     if (result == 0)
         *source = parsed;
     return result;

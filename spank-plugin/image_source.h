@@ -8,6 +8,9 @@
 // Longest text that is looked at, in bytes.
 enum { IMAGE_TEXT_MAX = 4096 };
 
+// Longest name of an environment, in bytes.
+enum { ENVIRONMENT_NAME_MAX = 128 };
+
 // Set by the plugin where --image is written: the directory that a relative path in it starts from. Slurm
 // hands the text itself on as it is, to nested srun commands too, which may run in another directory.
 #define IMAGE_DIRECTORY_VARIABLE "SLURM_STOWAGE_DIRECTORY"
@@ -23,6 +26,8 @@ enum image_scheme {
     IMAGE_DOCKER_ARCHIVE,
     // A file or directory; what it is, its content tells.
     IMAGE_PATH,
+    // @NAME: a file of settings, which names the image
+    IMAGE_ENVIRONMENT,
 };
 
 struct image_source {

@@ -72,41 +72,43 @@ static void prepare_step(spank_t spank) {
     struct error err;
     slurmstepd = getpid();
     // Before anything that can fail: a failure stops only a step that is known to want an image.
-    bool by_option = image_options_given();
-    if (!by_option)
-        image_options_inherit(spank);
-    requested = image_options_given();
+    if (image_options_receive(spank, &err) != 0)
+        defer(&err);
+    requested = image_options_wanted();
     if (spank_get_item(spank, S_JOB_STEPID, &step_id) != ESPANK_SUCCESS ||
         spank_get_item(spank, S_JOB_LOCAL_TASK_COUNT, &ranks) != ESPANK_SUCCESS) {
         error_set(&err, "Slurm does not say which step this is");
         defer(&err);
         return;
     }
-    // What srun starts has its image from an option; the variable is there as well, but meant for the batch
-    // step.
-    bool on_host = is_batch(step_id) ? !settings.batch_in_container : step_id == EXTERN_STEP || !by_option;
+    bool on_host = is_batch(step_id) ? !image_options_include_batch(settings.batch_in_container)
+                                     : step_id == EXTERN_STEP;
     if (on_host && !failed)
         requested = false;
-    if (!requested)
+    if (!requested || failed)
         return;
     if (image_options_read(&choice, &err) != 0 || step_create(&step, ranks, &err) != 0)
         defer(&err);
 }
 
-// What speaks against starting the job. Wrong settings do so only if there is an image.
-static const struct error *first_problem(void) {
-    return failed && image_options_given() ? &deferred : image_options_problem();
+// Whether nothing speaks against starting the job. Wrong settings do so only if there is an image.
+static int conclude(spank_t spank) {
+    struct error err;
+    int result = image_options_conclude(spank, &err);
+    if (failed && image_options_wanted()) {
+        err = deferred;
+        result = -1;
+    }
+    if (result != 0)
+        slurm_error("stowage: %s", err.text);
+    return result;
 }
 
 int slurm_spank_init_post_opt(spank_t spank, int argc, char **argv) {
     (void)argc;
     (void)argv;
-    if (in_allocation_command() && first_problem()) {
-        slurm_error("stowage: %s", first_problem()->text);
-        return -1;
-    }
-    if (spank_context() == S_CTX_ALLOCATOR)
-        image_options_bequeath(settings.batch_in_container);
+    if (in_allocation_command())
+        return conclude(spank);
     if (spank_context() == S_CTX_REMOTE)
         prepare_step(spank);
     return 0;
@@ -131,7 +133,8 @@ int slurm_spank_task_init_privileged(spank_t spank, int argc, char **argv) {
 }
 
 static int lead(spank_t spank, struct error *err) {
-    struct helper_request request = {.image = choice.image, .pull = choice.pull, .slurmstepd = slurmstepd};
+    struct helper_request request = {
+        .image = choice.image, .pull = choice.pull, .options = choice.options, .slurmstepd = slurmstepd};
     uint32_t node = 0;
     int arguments = 0;
     char **argument = NULL;
@@ -175,6 +178,14 @@ static int set_environment(spank_t spank, struct step_container *container, stru
     return 0;
 }
 
+// Slurm would start a container of its own inside this one.
+static int refuse_other_container(spank_t spank, struct error *err) {
+    char bundle[PATH_MAX];
+    if (spank_getenv(spank, "SLURM_CONTAINER", bundle, sizeof bundle) == ESPANK_ENV_NOEXIST)
+        return 0;
+    return error_set(err, "--container and --image are given; leave out the one that is not meant");
+}
+
 static int enter_container(spank_t spank, struct error *err) {
     struct step_container *container = step_container(step);
     cleanup_close int holder = -1;
@@ -182,6 +193,7 @@ static int enter_container(spank_t spank, struct error *err) {
         return -1;
     if (step_joined(step) && !container->entry.keep_holder)
         pidfd_send_signal(holder, SIGKILL, NULL, 0);
+    image_options_forget_once(spank);
     return set_environment(spank, container, err);
 }
 
@@ -224,6 +236,8 @@ int slurm_spank_task_init(spank_t spank, int argc, char **argv) {
 
     struct error err;
     enum step_outcome outcome;
+    if (refuse_other_container(spank, &err) != 0)
+        refuse(spank, is_first_rank(spank) ? &err : NULL);
     if (end_with_slurmstepd(&err) != 0 || step_enter(step, &outcome, &err) != 0)
         refuse(spank, &err);
     if (outcome == STEP_UNDECIDED) {

@@ -75,13 +75,35 @@ static void check_schemes(void) {
                  {"oci:dir", IMAGE_OCI},
                  {"oci-archive:x.tar", IMAGE_OCI_ARCHIVE},
                  {"docker-archive:x.tar", IMAGE_DOCKER_ARCHIVE},
-                 {"./x.tar", IMAGE_PATH}};
+                 {"./x.tar", IMAGE_PATH},
+                 {"@my_env-1.2", IMAGE_ENVIRONMENT}};
     struct error err;
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         struct image_source source;
         ok(image_source_parse(CASES[i].text, &source, &err) == 0 && source.scheme == CASES[i].scheme,
            "tells the scheme of %s", CASES[i].text);
     }
+}
+
+static void check_environments(void) {
+    static const char *const WRONG[] = {"@", "@.hidden", "@-x", "@..", "@a/b", "@a b", "@a:1", "@\xc3\xa4"};
+    char name[ENVIRONMENT_NAME_MAX + 3];
+    struct image_source source;
+    struct error err;
+    ok(image_source_parse("@x", &source, &err) == 0 && strcmp(source.location, "x") == 0,
+       "an environment has a name");
+    for (size_t i = 0; i < sizeof WRONG / sizeof *WRONG; i++) {
+        ok(image_source_parse(WRONG[i], &source, &err) == -1, "%s is none", WRONG[i]);
+        says(err.text, "no name of an environment", "and it says so");
+    }
+    memset(name, 'a', sizeof name);
+    name[0] = '@';
+    name[sizeof name - 1] = '\0';
+    ok(image_source_parse(name, &source, &err) == -1, "it has at most 128 letters");
+    name[sizeof name - 2] = '\0';
+    ok(image_source_parse(name, &source, &err) == 0, "which it may have");
+    ok(image_source_parse("@config", &source, &err) == -1, "the file of defaults is none");
+    says(err.text, "choose another", "and it says so");
 }
 
 static void check_long_texts(void) {
@@ -108,6 +130,7 @@ int main(void) {
     says(err.text, "for example --image=ubuntu:24.04", "with an example");
     check_table();
     check_schemes();
+    check_environments();
     check_long_texts();
     return tap_done();
 }

@@ -75,7 +75,7 @@ clusterSuite('a step in an image', {}, (site) => {
     );
     assert.notEqual(code, 0);
     assert.equal(stdout, '');
-    assert.match(stderr, /--image is given twice/);
+    assert.match(stderr, /parts of a heterogeneous job share one image.*--image differs/);
   });
 });
 

@@ -1,0 +1,25 @@
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+
+const directory = `${process.cwd()}/.cluster/fake-helper-${process.pid}`;
+
+/** Prints "asked for: image=IMAGE|NAME=VALUE|…|" for each --option, and refuses. */
+const script = `#!/bin/sh
+line='asked for: '
+while [ $# -gt 0 ]; do
+  case $1 in
+  --image) line="\${line}image=$2|" ;;
+  --option) line="$line$2|" ;;
+  esac
+  shift
+done
+printf '%s\\n' "$line" >&2
+printf 'Ethe helper of the tests enters nothing\\0' >&3
+`;
+
+/** Directory of a stowage-enter that shows what arrives in a step without the rest of the system. */
+export const libexecOfFake = (): string => {
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(`${directory}/stowage-enter`, script);
+  chmodSync(`${directory}/stowage-enter`, 0o755);
+  return directory;
+};
