@@ -28,6 +28,7 @@ static bool has_earlier;
 static struct option_values job, variables;
 // What Slurm gives a command inside a job as if it had been written, until it has done so.
 static char *inherited[SWITCH_COUNT];
+static bool inherited_known;
 // The first value that cannot be used. It is kept until it is asked for, because after an option callback
 // that fails Slurm repeats the argument, and with it a password.
 static struct error problem;
@@ -52,8 +53,21 @@ static const char *inherited_text(const struct option_switch *option) {
     return getenv(name);
 }
 
+// For later parts of a heterogeneous job, sbatch and salloc inherit what the part before was given.
+static void remember_inherited(void) {
+    bool inherits = !has_earlier || spank_context() == S_CTX_ALLOCATOR;
+    for (int i = 0; i < SWITCH_COUNT; i++) {
+        const char *text = inherits ? inherited_text(&option_switches[i]) : NULL;
+        free(inherited[i]);
+        inherited[i] = text ? strdup(text) : NULL;
+    }
+    inherited_known = true;
+}
+
 // It is in `job` already, with all that Slurm does not know of.
 static bool is_inherited(int index, const char *text) {
+    if (!inherited_known)
+        remember_inherited();
     bool is = inherited[index] && (!option_switches[index].argument || strcmp(inherited[index], text) == 0);
     if (is) {
         free(inherited[index]);
@@ -99,10 +113,10 @@ static void remember_job(void) {
     for (int i = 0; i < SWITCH_COUNT; i++) {
         const struct option_switch *option = &option_switches[i];
         const char *text = inherited_text(option), *left = variable_of(option->id, CARRIER);
-        inherited[i] = text ? strdup(text) : NULL;
         if (!job.text[option->id] && (text || is_step))
             remember(&job, option->id, left ? left : text && option->value ? option->value : text);
     }
+    remember_inherited();
     for (enum option_id id = 0; id < OPTION_COUNT; id++)
         remember(&variables, id, variable_of(id, ""));
 }
@@ -218,11 +232,7 @@ static void begin_part(struct option_values *sum) {
     earlier = *sum;
     has_earlier = true;
     option_values_clear(&given);
-    // From now on Slurm repeats what the part before was given.
-    for (int i = 0; i < SWITCH_COUNT; i++) {
-        free(inherited[i]);
-        inherited[i] = NULL;
-    }
+    inherited_known = false;
 }
 
 int image_options_conclude(spank_t spank, struct error *err) {

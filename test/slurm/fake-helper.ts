@@ -1,6 +1,7 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 
-const directory = `${process.cwd()}/.cluster/fake-helper-${process.pid}`;
+/** Not below /tmp, of which each node has one of its own. */
+const directory = `/var/lib/stowage-test/fake-helper-${process.pid}`;
 
 /** Prints "asked for: image=IMAGE|NAME=VALUE|…|" for each --option, and refuses. */
 const script = `#!/bin/sh
@@ -21,5 +22,6 @@ export const libexecOfFake = (): string => {
   mkdirSync(directory, { recursive: true });
   writeFileSync(`${directory}/stowage-enter`, script);
   chmodSync(`${directory}/stowage-enter`, 0o755);
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
   return directory;
 };

@@ -167,7 +167,7 @@ clusterSuite(
         ));
 
       it('hold for a job that is submitted from inside it', async () => {
-        const inner = batch('--image-mount=/inner --output=inner', script('srun true'));
+        const inner = batch("--image-mount=/inner --output=inner --wrap='srun true'");
         assert.deepEqual(await steps(`${ofBatch('--image=a --image-mount=/outer', inner)}; cat inner`), [
           ['image=a', 'mount=/outer', 'mount=/inner'],
         ]);
