@@ -3,7 +3,7 @@ import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 // From the side of the job to the side of the registry. A folder imports only from those after it.
-const pathOfAnImage = ['rpc', 'plan', 'store', 'registry', 'image'];
+const pathOfAnImage = ['rpc', 'plan', 'settings', 'store', 'registry', 'image'];
 const upstreamOf = (folder) => pathOfAnImage.slice(0, pathOfAnImage.indexOf(folder));
 // These serve every step, so they may know all of them except the one that puts everything together.
 const servants = ['addon', 'config', 'policy', 'telemetry'];

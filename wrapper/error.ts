@@ -4,6 +4,9 @@
  */
 export type ErrorCode =
   | 'reference-malformed'
+  | 'option-invalid'
+  | 'option-denied'
+  | 'settings-invalid'
   | 'request-invalid'
   | 'client-silent'
   | 'too-many-calls'

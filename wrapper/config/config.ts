@@ -16,6 +16,7 @@ export interface Config {
   /** What one unpacking of an image may use. */
   budget: { maxBytes: number; maxInodes: number; maxSeconds: number; maxDepth: number };
   image: { squashfs: 'unpack' | 'mount' };
+  container: ContainerConfig;
   shortNames: ShortNames;
   policy: PolicyConfig;
   /** By the host[:port] of a reference, in lower case. */
@@ -69,10 +70,18 @@ export interface LimitsConfig {
   requestsPerUser: number;
 }
 
+/** For callers who do not say. */
+export interface ContainerConfig {
+  /** Whether ranks can write to their copy of the image. */
+  writable: boolean;
+}
+
 /** Patterns of names; see policy/allowed.ts. */
 export interface PolicyConfig {
   allow: string[];
   deny: string[];
+  /** Options that nobody may use; see policy/options.ts. */
+  denyOptions: string[];
   /** Added to a refusal: whom to ask. */
   message: string;
 }

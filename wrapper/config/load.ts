@@ -1,16 +1,15 @@
 import { readFileSync } from 'node:fs';
 
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
-import { parse, TomlError } from 'smol-toml';
 
 import { reasonOf, StowageError } from '../error.js';
 import { spellRegistry } from '../image/reference.js';
 import { isCleanAbsolute } from '../plan/host-path.js';
 import { checkNames } from './check-names.js';
-import type { Config, MetricsAddress, RegistrySettings } from './config.js';
-import { nearestName } from './nearest-name.js';
+import type { Config, MetricsAddress, PolicyConfig, RegistrySettings } from './config.js';
 import { type ConfigFile, configSchema } from './schema.js';
 import { fillInSingleUser } from './single-user.js';
+import { explain, parseToml } from './toml-file.js';
 
 /** sun_path of unix(7) holds 108 bytes, the last one a NUL. */
 const longestSocketPath = 107;
@@ -41,65 +40,30 @@ export function parseConfigFile(text: string, path: string): Config {
   const refuse = (problem: string): never => {
     throw new StowageError('config-invalid', `configuration ${path}: ${problem}`);
   };
-  let file: unknown;
-  try {
-    file = parse(text);
-  } catch (error) {
-    if (!(error instanceof TomlError)) throw error;
-    return refuse(`line ${error.line}: ${error.message.split('\n')[0]}`);
-  }
+  const file = parseToml(text, refuse);
   fillInSingleUser(file);
   const isConfigFile = configValidator();
-  if (!isConfigFile(file)) return refuse(explain(isConfigFile.errors?.[0]));
+  if (!isConfigFile(file)) return refuse(explain(isConfigFile.errors?.[0], explainOwn));
   checkPaths(file, refuse);
   checkNames(file, refuse);
   return fromFile(file);
 }
 
-function explain(error: ErrorObject | undefined): string {
-  if (!error) return 'is not valid';
-  const key = keyOf(error.instancePath);
+/** What only the keys of this file are about. */
+function explainOwn(error: ErrorObject, key: string): string | undefined {
   if (error.keyword === 'additionalProperties') {
     const name = String(error.params.additionalProperty);
-    if (isUnquotedRegistry(error.instancePath, (error.data as Record<string, unknown>)[name]))
-      return `the name of a registry belongs in quotes, as in [registries."registry.example.org"], not [${key}.${name}]`;
-    const known = Object.keys((error.parentSchema as { properties?: object }).properties ?? {});
-    const nearest = nearestName(name, known);
-    const place = key === '' ? '' : ` in [${key}]`;
-    return `unknown key "${name}"${place}${nearest ? `; did you mean "${nearest}"?` : `; known are ${known.join(', ')}`}`;
+    return isUnquotedRegistry(error.instancePath, (error.data as Record<string, unknown>)[name])
+      ? `the name of a registry belongs in quotes, as in [registries."registry.example.org"], not [${key}.${name}]`
+      : undefined;
   }
-  if (error.keyword === 'required') return `${key} lacks "${String(error.params.missingProperty)}"`;
-  if (error.keyword === 'type') return `${key} must be ${kinds[String(error.params.type)]}`;
-  if (error.keyword === 'minimum') return `${key} must be at least ${String(error.params.limit)}`;
-  if (error.keyword === 'maximum') return `${key} must be at most ${String(error.params.limit)}`;
-  if (error.keyword === 'enum')
-    return `${key} must be one of ${(error.params.allowedValues as string[]).join(', ')}`;
   if (error.propertyName !== undefined)
     return `"${error.propertyName}" in [${key}] must be a registry's host or host:port, as in the name of an image`;
+  if (error.keyword !== 'pattern') return undefined;
   if (key === 'metrics.listen')
     return 'metrics.listen must be a path, or a port of this node alone, as in "127.0.0.1:9477"';
   if (key === 'short_names.registry') return `${key} must be a registry's host or host:port`;
-  if (error.keyword === 'pattern') return `${key} must be an absolute path`;
-  return `${key} ${error.message ?? 'is not valid'}`;
-}
-
-/** What a value must be, by the type of the schema. */
-const kinds: Readonly<Record<string, string>> = {
-  integer: 'a whole number',
-  string: 'a text in quotes',
-  boolean: 'true or false',
-  array: 'a list, as in ["one", "two"]',
-  object: 'a section of keys and values',
-};
-
-/** A JSON pointer as the key stands in stowage.toml: registries."docker.io".http */
-function keyOf(instancePath: string): string {
-  return instancePath
-    .split('/')
-    .slice(1)
-    .map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~'))
-    .map((name) => (/^[A-Za-z0-9_-]+$/.test(name) ? name : `"${name}"`))
-    .join('.');
+  return `${key} must be an absolute path`;
 }
 
 /** TOML takes [registries.docker.io] for a section "io" in "docker". */
@@ -185,8 +149,9 @@ function fromFile(file: ConfigFile): Config {
       maxDepth: budget.max_depth,
     },
     image: { ...file.image },
+    container: { ...file.container },
     shortNames: { ...file.short_names, registry: spell(file.short_names.registry) },
-    policy: { ...file.policy },
+    policy: policyOf(file.policy),
     registries: Object.fromEntries(
       Object.entries(file.registries).map(([name, value]) => [spell(name), registrySettings(value)]),
     ),
@@ -197,6 +162,10 @@ function fromFile(file: ConfigFile): Config {
       optional,
     })),
   };
+}
+
+function policyOf({ deny_options: denyOptions, ...policy }: ConfigFile['policy']): PolicyConfig {
+  return { ...policy, denyOptions };
 }
 
 /** As references have it. */

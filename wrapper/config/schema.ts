@@ -77,6 +77,9 @@ export const configSchema = closed({
   image: section({
     squashfs: { type: 'string', enum: ['unpack', 'mount'], default: 'unpack' },
   }),
+  container: section({
+    writable: { type: 'boolean', default: true },
+  }),
   short_names: section({
     registry: { ...registryName, default: 'docker.io' },
     aliases: { type: 'object', default: {}, additionalProperties: { type: 'string', maxLength: 255 } },
@@ -84,6 +87,14 @@ export const configSchema = closed({
   policy: section({
     allow: { ...texts, default: [] },
     deny: { ...texts, default: [] },
+    deny_options: {
+      type: 'array',
+      items: {
+        type: 'string',
+        enum: ['mount', 'workdir', 'env', 'writable', 'root', 'entrypoint', 'device', 'unshare'],
+      },
+      default: [],
+    },
     message: { type: 'string', maxLength: 500, default: '' },
   }),
   registries: {
@@ -147,8 +158,9 @@ export interface ConfigFile {
   limits: { requests: number; requests_per_user: number };
   budget: { max_bytes: number; max_inodes: number; max_seconds: number; max_depth: number };
   image: { squashfs: 'unpack' | 'mount' };
+  container: { writable: boolean };
   short_names: { registry: string; aliases: Record<string, string> };
-  policy: { allow: string[]; deny: string[]; message: string };
+  policy: { allow: string[]; deny: string[]; deny_options: string[]; message: string };
   registries: Record<
     string,
     {

@@ -1,8 +1,17 @@
 import type { Image } from '../image/image.js';
+import { jobOwn } from '../settings/job-own.js';
+import type { ContainerOptions } from '../settings/options.js';
 
 export interface EnvironmentPlan {
   unset: string[];
-  set: { name: string; value: string }[];
+  set: PlannedVariable[];
+}
+
+/** EnvironmentVariable of proto/stowage/v1/image.proto. */
+export interface PlannedVariable {
+  name: string;
+  value: string;
+  unlessSet: boolean;
 }
 
 /**
@@ -25,27 +34,39 @@ const hostOnly = [
 
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** What tells a rank which rank it is must come from Slurm, whatever an image was built with. */
-const jobOwn = /^(?:SLURM|SLURMD|PMI|PMIX|STOWAGE)_/;
-
 /**
- * How the job's environment changes on the way in: what the image sets wins over what the job has. `name` is
- * what the image is called in full.
+ * How the job's environment changes on the way in: what the image sets wins over what the job has, and what the
+ * user asked for over both. `name` is what the image is called in full.
  */
-export function planEnvironment(image: Image, name: string): EnvironmentPlan {
-  const set = new Map([['PATH', defaultPath]]);
-  for (const entry of image.config.environment) {
-    const equals = entry.indexOf('=');
-    const variable = entry.slice(0, Math.max(equals, 0));
-    // Without "=" there is no value to set, and a NUL cannot be handed to execve.
-    if (variable === '' || entry.includes('\0') || jobOwn.test(variable)) continue;
-    set.set(variable, entry.slice(equals + 1));
+export function planEnvironment(image: Image, name: string, options: ContainerOptions): EnvironmentPlan {
+  const set = new Map([['PATH', defaultPath], ...ofImage(image)]);
+  if (!options.home && !set.has('HOME')) set.set('HOME', options.root ? '/root' : '/');
+  const ofJob = new Set<string>();
+  for (const { name: variable, value } of options.environment) {
+    if (value === undefined) {
+      ofJob.add(variable);
+    } else {
+      ofJob.delete(variable);
+      set.set(variable, value);
+    }
   }
   set.set('STOWAGE_IMAGE', name);
   // A step in an image without a digest must not show that of the step around it.
   if (image.digest !== '') set.set('STOWAGE_IMAGE_DIGEST', image.digest);
   return {
-    unset: [...hostOnly, 'STOWAGE_IMAGE_DIGEST'].filter((variable) => !set.has(variable)),
-    set: [...set].map(([variable, value]) => ({ name: variable, value })),
+    unset: [...hostOnly, 'STOWAGE_IMAGE_DIGEST'].filter(
+      (variable) => !set.has(variable) && !ofJob.has(variable),
+    ),
+    set: [...set].map(([variable, value]) => ({ name: variable, value, unlessSet: ofJob.has(variable) })),
   };
+}
+
+function ofImage({ config }: Image): [string, string][] {
+  return config.environment.flatMap((entry): [string, string][] => {
+    const equals = entry.indexOf('=');
+    const variable = entry.slice(0, Math.max(equals, 0));
+    // Without "=" there is no value to set, and a NUL cannot be handed to execve.
+    if (variable === '' || entry.includes('\0') || jobOwn.test(variable)) return [];
+    return [[variable, entry.slice(equals + 1)]];
+  });
 }

@@ -1,12 +1,10 @@
+import type { stowage } from '#proto';
+
 import type { SiteMount } from '../config/config.js';
 import { isAtOrBelow } from './host-path.js';
 
-export interface Mount {
-  source: string;
-  target: string;
-  readOnly: boolean;
-  optional: boolean;
-}
+/** Mount of proto/stowage/v1/image.proto, whose comments say what each field means. */
+export type Mount = stowage.v1.Mount.$Properties & { source: string; target: string };
 
 export interface HostDirectories {
   /** Empty when there is none. */
@@ -26,17 +24,26 @@ const imageOwn =
 /** Too much of the host to show for the sake of a working directory. */
 const tooWide = new Set(['/', '/home', '/opt', '/var', '/srv', '/mnt', '/root']);
 
-/** What of the host a container shows, in the order in which it is to be mounted. */
-export function planMounts(host: HostDirectories, siteMounts: readonly SiteMount[]): Mount[] {
+/**
+ * What of the host a container shows without being asked for it, in the order in which it is to be mounted. Without
+ * `showHome`, no mount shows all of the home directory.
+ */
+export function planMounts(
+  { home, working, further }: HostDirectories,
+  siteMounts: readonly SiteMount[],
+  showHome: boolean,
+): Mount[] {
   const mounts: Mount[] = [...kernel, '/tmp'].map((path) => same(path));
   mounts.push(...hostFiles.map((path) => same(path, { readOnly: true, optional: true })));
-  if (host.home !== '' && host.home !== '/' && !imageOwn.test(host.home))
-    add(mounts, same(host.home, { optional: true }));
-  if (host.working !== '' && !tooWide.has(host.working) && !imageOwn.test(host.working)) {
-    add(mounts, same(host.working, { optional: true }));
+  if (showHome && home !== '' && home !== '/' && !imageOwn.test(home)) {
+    add(mounts, same(home, { optional: true }));
   }
-  for (const path of host.further) add(mounts, same(path));
-  mounts.push(...siteMounts);
+  const showsHome = home !== '' && isAtOrBelow(home, working);
+  if (working !== '' && !tooWide.has(working) && !imageOwn.test(working) && (showHome || !showsHome)) {
+    add(mounts, same(working, { optional: true }));
+  }
+  for (const path of further) add(mounts, same(path));
+  mounts.push(...siteMounts.map((mount) => ({ ...mount, origin: '[[mounts]] of stowage.toml' })));
   return mounts;
 }
 

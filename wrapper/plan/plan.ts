@@ -1,9 +1,15 @@
+import { stowage } from '#proto';
+
 import type { Config } from '../config/config.js';
 import { describePlatform } from '../image/platform.js';
 import type { Image } from '../image/image.js';
-import { planEnvironment } from './environment.js';
+import type { NamespaceName } from '../settings/options.js';
+import { planEnvironment, type PlannedVariable } from './environment.js';
 import { cleanInsideRoot } from './host-path.js';
-import { type HostDirectories, type Mount, planMounts } from './mounts.js';
+import { type Mount, planMounts } from './mounts.js';
+import type { Wishes } from './wishes.js';
+
+const { Namespace } = stowage.v1;
 
 /** ContainerPlan of proto/stowage/v1/image.proto, whose comments say what each field means. */
 export interface ContainerPlan {
@@ -21,8 +27,13 @@ export interface ContainerPlan {
   };
   mounts: Mount[];
   unsetEnvironment: string[];
-  environment: { name: string; value: string }[];
+  environment: PlannedVariable[];
   workingDirectory: string;
+  workingDirectoryAskedFor: boolean;
+  readOnlyRoot: boolean;
+  rootUser: boolean;
+  runEntrypoint: boolean;
+  unshare: stowage.v1.Namespace[];
   budget: Config['budget'];
   mountSquashfs: boolean;
   notice: string;
@@ -40,6 +51,12 @@ export function planLayers(image: Image): PlannedLayer[] {
   return image.layers.map(({ size, ...layer }) => ({ ...layer, sizeBytes: size }));
 }
 
+const namespaceNumbers: Readonly<Record<NamespaceName, stowage.v1.Namespace>> = {
+  net: Namespace.NAMESPACE_NET,
+  ipc: Namespace.NAMESPACE_IPC,
+  uts: Namespace.NAMESPACE_UTS,
+};
+
 /**
  * Pure: what the container of one step looks like. `name` is what the image is called in full. An empty ticket
  * means that there is nothing to fetch.
@@ -47,11 +64,11 @@ export function planLayers(image: Image): PlannedLayer[] {
 export function planContainer(
   name: string,
   image: Image,
-  host: HostDirectories,
+  { host, options, mounts }: Wishes,
   blobTicket: Uint8Array,
   config: Config,
 ): ContainerPlan {
-  const environment = planEnvironment(image, name);
+  const environment = planEnvironment(image, name, options);
   return {
     canonicalReference: name,
     imageDigest: image.digest,
@@ -65,10 +82,17 @@ export function planContainer(
       command: image.config.command,
       platform: describePlatform(image.config.platform),
     },
-    mounts: planMounts(host, config.mounts),
+    mounts: [...planMounts(host, config.mounts, options.home), ...mounts],
     unsetEnvironment: environment.unset,
     environment: environment.set,
-    workingDirectory: cleanInsideRoot(image.config.workingDirectory.replaceAll('\0', '')),
+    workingDirectory: cleanInsideRoot(
+      (options.workingDirectory ?? image.config.workingDirectory).replaceAll('\0', ''),
+    ),
+    workingDirectoryAskedFor: options.workingDirectory !== undefined,
+    readOnlyRoot: !(options.writable ?? config.container.writable),
+    rootUser: options.root,
+    runEntrypoint: options.entrypoint,
+    unshare: options.unshare.map((name) => namespaceNumbers[name]),
     budget: config.budget,
     mountSquashfs: config.image.squashfs === 'mount',
     notice: '',

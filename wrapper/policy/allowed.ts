@@ -11,7 +11,10 @@ const mostStars = 16;
  * allowed, all else is denied. What is in a user's own files is the word of that user's programs: it keeps nobody
  * from anything that the kernel would let them do.
  */
-export function refuseDenied({ allow, deny, message }: PolicyConfig, name: string): void {
+export function refuseDenied(
+  { allow, deny, message }: Pick<PolicyConfig, 'allow' | 'deny' | 'message'>,
+  name: string,
+): void {
   const denies = deny.find((pattern) => matches(pattern, name));
   if (denies === undefined && (allow.length === 0 || allow.some((pattern) => matches(pattern, name)))) return;
   const why = denies === undefined ? 'it is not among those that are allowed' : `"${denies}" is denied`;

@@ -8,6 +8,9 @@ export type PrepareRequestMessage = stowage.v1.PrepareRequest;
 export type PrepareResponseMessage = stowage.v1.PrepareResponse.$Properties;
 export type ReportUnpackedRequestMessage = stowage.v1.ReportUnpackedRequest;
 export type ReportUnpackedResponseMessage = stowage.v1.ReportUnpackedResponse.$Properties;
+export type OptionMessage = stowage.v1.Option.$Properties;
+export type ReadSettingsRequestMessage = stowage.v1.ReadSettingsRequest;
+export type ReadSettingsResponseMessage = stowage.v1.ReadSettingsResponse.$Properties;
 export type GetVersionResponseMessage = stowage.v1.GetVersionResponse.$Properties;
 export type GetStatusResponseMessage = stowage.v1.GetStatusResponse.$Properties;
 export type ListImagesRequestMessage = stowage.v1.ListImagesRequest;
@@ -60,6 +63,7 @@ export const imageService = {
     v1.ReportUnpackedRequest,
     v1.ReportUnpackedResponse,
   ),
+  readSettings: method(`/${imageServiceName}/ReadSettings`, v1.ReadSettingsRequest, v1.ReadSettingsResponse),
   getVersion: method(`/${imageServiceName}/GetVersion`, v1.GetVersionRequest, v1.GetVersionResponse),
 } satisfies ServiceDefinition;
 

@@ -6,6 +6,7 @@ import { type NodePlatform } from '../image/platform.js';
 import type { LocalSource } from '../image/source.js';
 import type { HostDirectories } from '../plan/mounts.js';
 import { type ContainerPlan, planContainer } from '../plan/plan.js';
+import type { Wishes } from '../plan/wishes.js';
 import { refuseDenied } from '../policy/allowed.js';
 import { refuseTooLarge } from '../policy/size.js';
 import type { LocalInput, PrepareInput } from './request.js';
@@ -19,6 +20,7 @@ export async function prepareLocal(
   { config, node }: Workshop,
   input: PrepareInput,
   local: LocalInput,
+  wishes: Wishes,
   source: LocalSource,
   request: Request,
 ): Promise<ContainerPlan> {
@@ -32,7 +34,7 @@ export async function prepareLocal(
       : await stopwatch.time('read', () => readLocalImage(format, selector, files, node, name));
   notes.digest = image.digest;
   refuseTooLarge(image, name, config.budget.maxBytes);
-  return planContainer(name, image, input.host, new Uint8Array(), config);
+  return planContainer(name, image, wishes, new Uint8Array(), config);
 }
 
 /**

@@ -4,8 +4,10 @@ import type { Descriptor } from '../image/manifest.js';
 import type { Reference } from '../image/reference.js';
 import { parseSource } from '../image/source.js';
 import { type ContainerPlan, planContainer, planLayers } from '../plan/plan.js';
+import { readWishes, type Wishes } from '../plan/wishes.js';
 import { refuseDenied } from '../policy/allowed.js';
 import { admitCaller } from '../policy/caller.js';
+import { refuseDeniedOptions } from '../policy/options.js';
 import { refuseTooLarge } from '../policy/size.js';
 import { beginDownload, fetchDocument, layerBlobs } from '../store/registry-image.js';
 import type { Resolution } from '../store/resolutions.js';
@@ -27,14 +29,16 @@ export async function prepare(
 ): Promise<ContainerPlan> {
   const { config } = workshop;
   admitCaller(config.mode, request.callerUid, workshop.ownUid);
+  refuseDeniedOptions(config.policy, input.options);
+  const wishes = readWishes(input.host, input.options);
   const source = parseSource(input.reference, config.shortNames);
   request.notes.image = source.kind === 'registry' ? source.reference.canonical : input.reference;
   if (input.local && source.kind === 'local') {
-    return prepareLocal(workshop, input, input.local, source, request);
+    return prepareLocal(workshop, input, input.local, wishes, source, request);
   }
   if (!input.local && source.kind === 'registry') {
     refuseDenied(config.policy, source.reference.canonical);
-    return prepareFromRegistry(workshop, input, source.reference, request);
+    return prepareFromRegistry(workshop, input, wishes, source.reference, request);
   }
   throw invalidRequest('reference and local do not fit together');
 }
@@ -42,6 +46,7 @@ export async function prepare(
 async function prepareFromRegistry(
   workshop: Workshop,
   input: PrepareInput,
+  wishes: Wishes,
   reference: Reference,
   request: Request,
 ): Promise<ContainerPlan> {
@@ -62,7 +67,7 @@ async function prepareFromRegistry(
     refuseTooLarge(image, reference.canonical, config.budget.maxBytes);
     const ticket = await stopwatch.time('download', () => bring(workshop, errand, image));
     resolutions.used(asker, reference, answer, image);
-    const plan = planContainer(reference.canonical, image, input.host, ticket, config);
+    const plan = planContainer(reference.canonical, image, wishes, ticket, config);
     return { ...plan, notice: answer.notice };
   } finally {
     await visit.end();

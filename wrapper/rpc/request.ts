@@ -6,8 +6,10 @@ import { quote, withoutCredentials } from '../image/quote.js';
 import { protocol, release } from '../package-root.js';
 import { isCleanAbsolute } from '../plan/host-path.js';
 import type { HostDirectories } from '../plan/mounts.js';
+import type { GivenOption } from '../settings/options.js';
 import {
   LocalFormat,
+  type OptionMessage,
   type PrepareRequestMessage,
   RequestedPull,
   type ReportUnpackedRequestMessage,
@@ -25,6 +27,10 @@ export interface PrepareInput {
   host: HostDirectories;
   /** Undefined for an image of a registry. */
   local: LocalInput | undefined;
+  /** What was asked for besides the image, in the order in which it was. */
+  options: readonly GivenOption[];
+  /** Those variables of the job that say which devices it was given. */
+  deviceEnvironment: ReadonlyMap<string, string>;
 }
 
 export interface Job {
@@ -44,6 +50,10 @@ export const thisSide = { protocol, software: `stowaged ${release}` };
 
 const mostDigests = 10_000;
 const mostDirectories = 64;
+const mostOptions = 256;
+/** Of all options together. */
+const longestOptionsBytes = 256 * 1024;
+const mostDeviceVariables = 64;
 
 /** A ReportUnpackedRequest whose every field has been looked at. */
 export interface UnpackedReport {
@@ -103,7 +113,30 @@ export function checkRequest(message: PrepareRequestMessage): PrepareInput {
       further: message.hostDirectories,
     },
     local: message.local ? checkLocal(message.local) : undefined,
+    options: checkOptions(message.options),
+    deviceEnvironment: new Map(
+      checkCount('device_environment', message.deviceEnvironment, mostDeviceVariables).map(
+        ({ name, value }) => [name ?? '', value ?? ''],
+      ),
+    ),
   };
+}
+
+/** What they mean is read later. */
+export function checkOptions(options: readonly OptionMessage[]): GivenOption[] {
+  let bytes = 0;
+  return checkCount('options', options, mostOptions).map((option) => {
+    const { name, value } = { name: option.name ?? '', value: option.value ?? '' };
+    bytes += Buffer.byteLength(name) + Buffer.byteLength(value);
+    if (bytes > longestOptionsBytes)
+      throw invalidRequest(`options hold more than ${longestOptionsBytes} bytes`);
+    return { name, value };
+  });
+}
+
+function checkCount<Item>(field: string, items: readonly Item[], most: number): readonly Item[] {
+  if (items.length > most) throw invalidRequest(`${field} holds more than ${most}`);
+  return items;
 }
 
 /** Throws `protocol-mismatch` or `request-invalid`. */
@@ -120,7 +153,7 @@ export function checkReport(message: ReportUnpackedRequestMessage): UnpackedRepo
   };
 }
 
-function checkClient(version: PrepareRequestMessage['client']): void {
+export function checkClient(version: PrepareRequestMessage['client']): void {
   const client = version ?? {};
   if (client.protocol === thisSide.protocol) return;
   throw new StowageError(

@@ -5,6 +5,9 @@ import { type ErrorCode, StowageError } from '../error.js';
 /** The gRPC status of every code. proto/stowage/v1/image.proto says what a client does with each. */
 export const statusOfCode: Record<ErrorCode, status> = {
   'reference-malformed': status.INVALID_ARGUMENT,
+  'option-invalid': status.INVALID_ARGUMENT,
+  'option-denied': status.PERMISSION_DENIED,
+  'settings-invalid': status.INVALID_ARGUMENT,
   'request-invalid': status.INVALID_ARGUMENT,
   'client-silent': status.UNAVAILABLE,
   'too-many-calls': status.RESOURCE_EXHAUSTED,

@@ -1,0 +1,126 @@
+import { StowageError } from '../error.js';
+import { quote } from '../image/quote.js';
+import { type EnvSpec, parseEnv } from './env-spec.js';
+import { type MountSpec, parseMounts } from './mount-spec.js';
+import type { Refuse } from './refuse.js';
+
+/** Option of proto/stowage/v1/image.proto. */
+export interface GivenOption {
+  name: string;
+  value: string;
+}
+
+export const namespaces = ['net', 'ipc', 'uts'] as const;
+export type NamespaceName = (typeof namespaces)[number];
+
+/** What was asked for besides the image. */
+export interface ContainerOptions {
+  mounts: readonly MountSpec[];
+  /** Absolute, as it was written. */
+  workingDirectory: string | undefined;
+  environment: readonly EnvSpec[];
+  home: boolean;
+  /** Undefined for what the site says. */
+  writable: boolean | undefined;
+  root: boolean;
+  entrypoint: boolean;
+  /** CDI names, as they were written; undefined if there are none. */
+  devices: readonly string[] | undefined;
+  unshare: readonly NamespaceName[];
+}
+
+export const noOptions: ContainerOptions = {
+  mounts: [],
+  workingDirectory: undefined,
+  environment: [],
+  home: true,
+  writable: undefined,
+  root: false,
+  entrypoint: false,
+  devices: undefined,
+  unshare: [],
+};
+
+/** How the value of each option becomes part of the whole. */
+const readers = {
+  mount: (value, refuse, { mounts }) => ({ mounts: [...mounts, ...parseMounts(value, refuse)] }),
+  workdir: (value, refuse) => ({ workingDirectory: parseWorkdir(value, refuse) }),
+  env: (value, refuse, { environment }) => ({ environment: [...environment, ...parseEnv(value, refuse)] }),
+  home: (value, refuse) => ({ home: parseFlag(value, refuse) }),
+  writable: (value, refuse) => ({ writable: parseFlag(value, refuse) }),
+  root: (value, refuse) => ({ root: parseFlag(value, refuse) }),
+  entrypoint: (value, refuse) => ({ entrypoint: parseFlag(value, refuse) }),
+  device: (value, refuse, { devices = [] }) => ({ devices: [...devices, ...splitList(value, refuse)] }),
+  unshare: (value, refuse) => ({ unshare: parseNamespaces(value, refuse) }),
+} satisfies Record<
+  string,
+  (value: string, refuse: Refuse, before: ContainerOptions) => Partial<ContainerOptions>
+>;
+
+export type OptionName = keyof typeof readers;
+export const optionNames = Object.keys(readers) as readonly OptionName[];
+
+export function isOptionName(name: string): name is OptionName {
+  return Object.hasOwn(readers, name);
+}
+
+/**
+ * Puts options together: of mounts, variables and devices all hold, of anything else the last. Throws
+ * `option-invalid` for a value, and `request-invalid` for a name, that is none.
+ */
+export function parseOptions(given: readonly GivenOption[]): ContainerOptions {
+  return given.reduce((before, { name, value }) => {
+    if (!isOptionName(name)) {
+      throw new StowageError(
+        'request-invalid',
+        `there is no option ${quote(name)} in this release of stowaged; known are ${optionNames.join(', ')}`,
+      );
+    }
+    return { ...before, ...readOption(name, value, before, (reason) => refuseValue(name, reason)) };
+  }, noOptions);
+}
+
+/** Calls `refuse` unless the value could be given to srun. */
+export function checkOption(name: OptionName, value: string, refuse: Refuse): void {
+  readOption(name, value, noOptions, refuse);
+}
+
+function readOption(
+  name: OptionName,
+  value: string,
+  before: ContainerOptions,
+  refuse: Refuse,
+): Partial<ContainerOptions> {
+  return readers[name](value, refuse, before);
+}
+
+/** Throws `option-invalid`. */
+export function refuseValue(name: OptionName, reason: string): never {
+  throw new StowageError('option-invalid', `--image-${name}: ${reason}`);
+}
+
+function parseFlag(value: string, refuse: Refuse): boolean {
+  if (value !== 'yes' && value !== 'no') return refuse(`${quote(value)} is neither "yes" nor "no"`);
+  return value === 'yes';
+}
+
+function parseWorkdir(value: string, refuse: Refuse): string {
+  if (/\p{Cc}/u.test(value)) return refuse(`${quote(value)} holds a control character`);
+  if (!value.startsWith('/')) return refuse(`${quote(value)} must be an absolute path in the container`);
+  return value;
+}
+
+function parseNamespaces(value: string, refuse: Refuse): NamespaceName[] {
+  const names = splitList(value, refuse).map(
+    (name) =>
+      namespaces.find((known) => known === name) ??
+      refuse(`${quote(name)} is no namespace that can be had; there are ${namespaces.join(', ')}`),
+  );
+  return [...new Set(names)];
+}
+
+function splitList(value: string, refuse: Refuse): string[] {
+  const names = value.split(',');
+  if (names.includes('')) return refuse(`${quote(value)} holds an empty name`);
+  return names;
+}
