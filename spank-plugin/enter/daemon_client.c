@@ -170,6 +170,20 @@ int daemon_prepare(const char *socket_path, const Stowage__V1__PrepareRequest *r
     return result;
 }
 
+// A call with one message each way, whose answer goes to `handler`.
+static int call_once(const char *socket_path, const char *path, int limit_ms, const ProtobufCMessage *request,
+                     const struct grpc_handler *handler, struct error *err) {
+    struct grpc_call *call = grpc_open(socket_path, path, limit_ms, limit_ms, handler, err);
+    if (!call)
+        return -1;
+    int result = grpc_send(call, request, err);
+    grpc_send_end(call);
+    if (result == 0)
+        result = grpc_run(call, err);
+    grpc_close(call);
+    return result;
+}
+
 // That it came is all that the answer says.
 static int on_report_answer(void *context, const uint8_t *bytes, size_t length, struct error *err) {
     (void)context;
@@ -182,14 +196,29 @@ static int on_report_answer(void *context, const uint8_t *bytes, size_t length, 
 int daemon_report_unpacked(const char *socket_path, const Stowage__V1__ReportUnpackedRequest *report,
                            struct error *err) {
     const struct grpc_handler handler = {.message = on_report_answer};
-    struct grpc_call *call = grpc_open(socket_path, "/stowage.v1.ImageService/ReportUnpacked", REPORT_MS,
-                                       REPORT_MS, &handler, err);
-    if (!call)
-        return -1;
-    int result = grpc_send(call, &report->base, err);
-    grpc_send_end(call);
+    return call_once(socket_path, "/stowage.v1.ImageService/ReportUnpacked", REPORT_MS, &report->base,
+                     &handler, err);
+}
+
+static int on_settings(void *context, const uint8_t *bytes, size_t length, struct error *err) {
+    Stowage__V1__ReadSettingsResponse **response = context;
+    if (*response)
+        stowage__v1__read_settings_response__free_unpacked(*response, NULL);
+    *response = stowage__v1__read_settings_response__unpack(NULL, length, bytes);
+    return *response ? 0 : error_set(err, "stowaged sent something that is not a ReadSettingsResponse");
+}
+
+int daemon_read_settings(const char *socket_path, const Stowage__V1__ReadSettingsRequest *request,
+                         Stowage__V1__ReadSettingsResponse **response, struct error *err) {
+    Stowage__V1__ReadSettingsResponse *answer = NULL;
+    const struct grpc_handler handler = {.context = &answer, .message = on_settings};
+    int result = call_once(socket_path, "/stowage.v1.ImageService/ReadSettings", SILENCE_MS, &request->base,
+                           &handler, err);
+    if (result == 0 && !answer)
+        result = error_set(err, "stowaged did not say what your settings mean");
     if (result == 0)
-        result = grpc_run(call, err);
-    grpc_close(call);
+        *response = answer;
+    else if (answer)
+        stowage__v1__read_settings_response__free_unpacked(answer, NULL);
     return result;
 }

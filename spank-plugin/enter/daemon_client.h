@@ -37,3 +37,9 @@ int daemon_prepare(const char *socket_path, const Stowage__V1__PrepareRequest *r
 // Tells stowaged what came of a plan. Waits a second at most for the answer; nothing depends on it.
 int daemon_report_unpacked(const char *socket_path, const Stowage__V1__ReportUnpackedRequest *report,
                            struct error *err);
+
+// Asks what settings files mean. On success *response is owned by the caller, who releases it with
+// stowage__v1__read_settings_response__free_unpacked(). Fails with the daemon's own sentence if a file cannot
+// be used, or with what is wrong with the connection.
+int daemon_read_settings(const char *socket_path, const Stowage__V1__ReadSettingsRequest *request,
+                         Stowage__V1__ReadSettingsResponse **response, struct error *err);

@@ -3,6 +3,7 @@
 // enter_image() is steps 3 to 8 of docs/path-of-an-image.md.
 #include "account.h"
 #include "acquire_image.h"
+#include "apply_settings.h"
 #include "bind_mount.h"
 #include "cleanup.h"
 #include "holder.h"
@@ -35,6 +36,7 @@ static const char USAGE[] =
     "  stowage-enter --socket PATH --trees DIR --image REF --lifeline PID [--job ID] [--step ID] [--chdir "
     "DIR]\n"
     "                [--show DIR] [--pull missing|always|never] [--show-digest] [--option NAME=VALUE ...]\n"
+    "                [--environments DIR]\n"
     "                                       build the container of a step, answer on descriptor 3\n"
     "  stowage-enter --socket PATH --trees DIR --image REF --job ID --prefetch [--pull ...]\n"
     "                                       bring the image of a job onto this node\n"
@@ -147,7 +149,7 @@ static int choose_environment(struct environment *environment, const Stowage__V1
     return 0;
 }
 
-static int enter_image(const struct options *options, struct error *err) {
+static int enter_image(struct options *options, struct error *err) {
     struct progress progress;
     struct account account;
     struct tree_store store;
@@ -159,12 +161,13 @@ static int enter_image(const struct options *options, struct error *err) {
     const char *directory;
     pid_t holder;
 
-    progress_start(&progress, node_name(), options->image);
     cleanup_close int lifeline = pidfd_open(options->lifeline, 0);
     if (lifeline < 0)
         return error_errno(err, "slurmstepd (process %d) is gone", (int)options->lifeline);
-    if (account_read(&account, err) != 0 || tree_store_open(&store, options->trees, err) != 0 ||
-        host_files_open(&host_files, err) != 0)
+    if (account_read(&account, err) != 0 || apply_settings(options, account.home, err) != 0)
+        return -1;
+    progress_start(&progress, node_name(), options->image);
+    if (tree_store_open(&store, options->trees, err) != 0 || host_files_open(&host_files, err) != 0)
         return -1;
     int found = open_local_image(options, &account, &store, &image, &progress, err);
     const struct local_image *local = found == 1 ? &image : NULL;

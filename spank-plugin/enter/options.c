@@ -19,6 +19,8 @@ static int parse_number(const char *name, const char *text, unsigned long max, u
 static int check(const struct options *options, struct error *err) {
     if (options->help || options->version)
         return 0;
+    if (options->environments[0] != '/')
+        return error_set(err, "--environments wants an absolute path, not '%s'", options->environments);
     if (options->login)
         return options->repository ? 0 : error_set(err, "--repository is missing");
     if (!options->trees)
@@ -72,20 +74,31 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
         LIFELINE,
         CHDIR,
         SHOW,
-        OPTION
+        OPTION,
+        ENVIRONMENTS
     };
     static const struct option known[] = {
-        {"help", no_argument, NULL, HELP},           {"version", no_argument, NULL, VERSION},
-        {"sweep", no_argument, NULL, SWEEP},         {"socket", required_argument, NULL, SOCKET},
-        {"trees", required_argument, NULL, TREES},   {"image", required_argument, NULL, IMAGE},
-        {"job", required_argument, NULL, JOB},       {"step", required_argument, NULL, STEP},
-        {"chdir", required_argument, NULL, CHDIR},   {"lifeline", required_argument, NULL, LIFELINE},
-        {"show", required_argument, NULL, SHOW},     {"prefetch", no_argument, NULL, PREFETCH},
-        {"login", required_argument, NULL, LOGIN},   {"repository", required_argument, NULL, REPOSITORY},
-        {"pull", required_argument, NULL, PULL},     {"show-digest", no_argument, NULL, SHOW_DIGEST},
-        {"option", required_argument, NULL, OPTION}, {0},
+        {"help", no_argument, NULL, HELP},
+        {"version", no_argument, NULL, VERSION},
+        {"sweep", no_argument, NULL, SWEEP},
+        {"socket", required_argument, NULL, SOCKET},
+        {"trees", required_argument, NULL, TREES},
+        {"image", required_argument, NULL, IMAGE},
+        {"job", required_argument, NULL, JOB},
+        {"step", required_argument, NULL, STEP},
+        {"chdir", required_argument, NULL, CHDIR},
+        {"lifeline", required_argument, NULL, LIFELINE},
+        {"show", required_argument, NULL, SHOW},
+        {"prefetch", no_argument, NULL, PREFETCH},
+        {"login", required_argument, NULL, LOGIN},
+        {"repository", required_argument, NULL, REPOSITORY},
+        {"pull", required_argument, NULL, PULL},
+        {"show-digest", no_argument, NULL, SHOW_DIGEST},
+        {"option", required_argument, NULL, OPTION},
+        {"environments", required_argument, NULL, ENVIRONMENTS},
+        {0},
     };
-    struct options read = {.working_directory = ""};
+    struct options read = {.working_directory = "", .environments = SITE_ENVIRONMENTS};
     opterr = 0;
     optind = 1;
     int found, index = 0;
@@ -145,6 +158,9 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
             break;
         case SHOW:
             read.shown_directory = optarg;
+            break;
+        case ENVIRONMENTS:
+            read.environments = optarg;
             break;
         case OPTION:
             if (add_given(&read, optarg, err) != 0)

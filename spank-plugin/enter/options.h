@@ -13,6 +13,9 @@ enum {
     GIVEN_OPTIONS_MAX = 256,
 };
 
+// Where the site keeps named environments, unless --environments says otherwise.
+#define SITE_ENVIRONMENTS "/etc/stowage/environments"
+
 // What the user asked for besides the image, by the names of srun's options without "image-".
 struct given_option {
     char *name;
@@ -43,6 +46,8 @@ struct options {
     bool show_digest;
     // A host directory to be shown at its own path, or NULL.
     const char *shown_directory;
+    // The directory with the site's named environments.
+    const char *environments;
     // In the order in which they were given; the names belong to the struct.
     struct given_option given[GIVEN_OPTIONS_MAX];
     size_t given_count;

@@ -1,7 +1,9 @@
 #include "prefetch.h"
 #include "account.h"
+#include "apply_settings.h"
 #include "cleanup.h"
 #include "daemon_client.h"
+#include "image_source.h"
 #include "login/find.h"
 #include "prefetch_lock.h"
 #include "prepare_request.h"
@@ -49,12 +51,20 @@ static int fetch(const struct options *options, const char *node, const struct t
     Stowage__V1__ContainerPlan *plan;
     struct prepare_request request;
     char **digests = tree_store_digests(store, err);
-    if (!digests || account_read(&account, err) != 0 || set_environment(&account, err) != 0)
+    struct options own = *options;
+    if (!digests || account_read(&account, err) != 0 || set_environment(&account, err) != 0 ||
+        apply_settings(&own, account.home, err) != 0)
         return -1;
+    struct image_source source;
+    if (image_source_parse(own.image, &source, err) != 0)
+        return -1;
+    // What is in a file is here, or will be read as the step's.
+    if (source.scheme != IMAGE_REGISTRY)
+        return 0;
     const struct daemon_listener listener = {
         .context = &account, .progress = on_progress, .login = on_login, .layers = on_layers};
-    prepare_request_fill(&request, options, options->image, node, digests);
-    return daemon_prepare(options->socket, &request.message, &listener, &plan, err);
+    prepare_request_fill(&request, &own, own.image, node, digests);
+    return daemon_prepare(own.socket, &request.message, &listener, &plan, err);
     // The end of this process releases the rest.
 }
 

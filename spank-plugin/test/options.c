@@ -42,6 +42,9 @@ int main(void) {
     ok(PARSE(&options, &err, NEEDED, "--pull", "never", "--show-digest") == 0 && options.pull == PULL_NEVER &&
            options.show_digest,
        "takes what the user wants of pulling");
+    is_text(options.environments, "/etc/stowage/environments", "knows where a site's environments are");
+    ok(PARSE(&options, &err, NEEDED, "--environments", "/e") == 0, "takes another place for them");
+    is_text(options.environments, "/e", "reads --environments");
     ok(PARSE(&options, &err, "--socket", "/s", "--trees", "/t", "--image", "app:1", "--job", "7",
              "--prefetch") == 0 &&
            options.prefetch,
@@ -73,6 +76,7 @@ int main(void) {
     REFUSES("'4294967296'", NEEDED, "--step", "4294967296");
     REFUSES("'2147483648'", NEEDED, "--lifeline", "2147483648");
     REFUSES("'99999999999999999999999'", NEEDED, "--job", "99999999999999999999999");
+    REFUSES("--environments", NEEDED, "--environments", "e");
     REFUSES("-x", NEEDED, "-x");
     return tap_done();
 }

@@ -23,6 +23,7 @@ import {
   imageService,
   type PrepareRequestMessage,
   type PrepareResponseMessage,
+  type ReadSettingsResponseMessage,
 } from '../../wrapper/rpc/definitions.js';
 
 const { v1 } = stowage;
@@ -48,11 +49,12 @@ const prepare: MethodDefinition<PrepareRequestMessage, PrepareResponseMessage> =
   requestStream: true,
 } as never;
 
-/** Serves Prepare with `handler`, or without one speaks gRPC and knows no such method; the same for reports. */
+/** Serves Prepare with `handler`, or without one speaks gRPC and knows no such method; the same for the others. */
 export async function listenGrpc(
   path: string,
   handler?: (call: PrepareCall) => void,
   onReport?: (report: stowage.v1.ReportUnpackedRequest, answer: () => void) => void,
+  onSettings?: (request: stowage.v1.ReadSettingsRequest) => ReadSettingsResponseMessage,
 ): Promise<Close> {
   const server = new GrpcServer({ 'grpc.max_receive_message_length': 8 << 20 });
   if (handler) {
@@ -66,6 +68,14 @@ export async function listenGrpc(
     const answer: handleUnaryCall<stowage.v1.ReportUnpackedRequest, object> = (call, done) =>
       onReport(call.request, () => done(null, {}));
     server.addService({ reportUnpacked }, { reportUnpacked: answer });
+  }
+  if (onSettings) {
+    const { readSettings } = imageService;
+    const answer: handleUnaryCall<stowage.v1.ReadSettingsRequest, ReadSettingsResponseMessage> = (
+      call,
+      done,
+    ) => done(null, onSettings(call.request));
+    server.addService({ readSettings }, { readSettings: answer });
   }
   await new Promise<void>((resolve, reject) => {
     server.bindAsync(`unix:${path}`, ServerCredentials.createInsecure(), (error) =>

@@ -48,6 +48,7 @@ export class ApiSocket {
     grpc.addService(imageService, {
       prepare: (call: Parameters<ImageService['prepare']>[0]) => void image.prepare(call),
       reportUnpacked: (...call: Parameters<ImageService['reportUnpacked']>) => image.reportUnpacked(...call),
+      readSettings: (...call: Parameters<ImageService['readSettings']>) => image.readSettings(...call),
       getVersion: (...call: Parameters<ImageService['getVersion']>) => image.getVersion(...call),
     });
     grpc.addService(nodeService, {

@@ -10,6 +10,8 @@ import {
   type PrepareRequestMessage,
   type PrepareResponseMessage,
   ProgressPhase,
+  type ReadSettingsRequestMessage,
+  type ReadSettingsResponseMessage,
   type ReportUnpackedRequestMessage,
   type ReportUnpackedResponseMessage,
 } from './definitions.js';
@@ -19,9 +21,11 @@ import { peerFromLabel } from './peer.js';
 import { prepare } from './prepare.js';
 import { ProgressReporter } from './progress.js';
 import { admitCaller } from '../policy/caller.js';
-import { type Ending, logRequest, logUnpacked } from './request-log.js';
+import { readSettings } from '../settings/read-settings.js';
+import { type Ending, logRequest, logSettingsRefused, logUnpacked } from './request-log.js';
 import { checkReport, checkRequest, jobOf, shownReference, thisSide } from './request.js';
 import type { RunningHandle } from './running.js';
+import { checkSettingsRequest } from './settings-request.js';
 import { asStowageError, statusOf } from './status.js';
 import type { Request, Workshop } from './workshop.js';
 
@@ -79,6 +83,23 @@ export class ImageService {
       answer(null, {});
     } catch (error) {
       answer(statusOf(asStowageError(error)));
+    }
+  }
+
+  readSettings(
+    call: ServerUnaryCall<ReadSettingsRequestMessage, ReadSettingsResponseMessage>,
+    answer: sendUnaryData<ReadSettingsResponseMessage>,
+  ): void {
+    let uid = -1;
+    try {
+      uid = peerFromLabel(call.getPeer()).uid;
+      admitCaller(this.workshop.config.mode, uid, this.workshop.ownUid);
+      const { reference, options, files } = checkSettingsRequest(call.request);
+      answer(null, readSettings(reference, options, files));
+    } catch (failure) {
+      const error = asStowageError(failure);
+      logSettingsRefused(this.log, uid, error);
+      answer(statusOf(error));
     }
   }
 

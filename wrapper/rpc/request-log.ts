@@ -27,11 +27,19 @@ export function logRequest(
     ms: { ...stopwatch.phasesMs, total: Math.round(totalMs) },
   };
   if (ending === 'prepared' || ending === 'cancelled') return log.write('info', ending, fields);
-  const { code, message, cause } = ending;
+  log.write(...refusal(fields, ending));
+}
+
+function refusal(fields: LogFields, { code, message, cause }: StowageError): Parameters<Log['write']> {
   const isDefect = code === 'internal';
   // The stack of a defect belongs in the log, and nowhere else.
   const detail = isDefect && cause instanceof Error ? cause.stack : undefined;
-  log.write(isDefect ? 'error' : 'warning', 'refused', { ...fields, code, message, detail });
+  return [isDefect ? 'error' : 'warning', 'refused', { ...fields, code, message, detail }];
+}
+
+/** The one line about settings that cannot be used; about others the request has one. */
+export function logSettingsRefused(log: Log, uid: number, error: StowageError): void {
+  log.write(...refusal({ uid }, error));
 }
 
 /** What became of a plan. */
