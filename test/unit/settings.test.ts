@@ -54,13 +54,10 @@ second"""`;
     assert.deepEqual(
       optionsOf(readSettings('app:1', [{ name: 'root', value: 'yes' }], [file('config', config)])),
       [
-        'mount=/scratch:/scratch',
-        'mount=tmpfs:/var/tmp:size=1G',
+        'mount=/scratch:/scratch,tmpfs:/var/tmp:size=1G',
         'device=site.example/mpi=cray',
         'workdir=/work',
-        'env=A=one\\, two',
-        'env=B=first\nsecond',
-        'env=OMP_NUM_THREADS',
+        'env=A=one\\, two,B=first\nsecond,OMP_NUM_THREADS',
         'home=no',
         'writable=yes',
         'root=no',
@@ -107,6 +104,23 @@ second"""`;
       refused(() => readSettings('app', [], [file('config', text)]), reason));
   }
 
+  it('cannot take the memory of stowaged', () => {
+    const variables = new Map([['A', 'x'.repeat(100_000)]]);
+    const read = (text: string) => readSettings('app', [], [file('config', text, { variables })]);
+    refused(
+      () => read('workdir = "/${A}${A}${A}"'),
+      /workdir: with its variables, the file comes to more text/,
+    );
+    refused(() => read(`env = { A = "\${A}", B = "\${A}", C = "\${A}" }`), /env\.C: with its variables/);
+    refused(() => read(`a = ${'['.repeat(100_000)}`), /line 1: .*nested/);
+    refused(() => read(`mount = ["${'/a,'.repeat(256)}/a"]`), /mount\.0: there are more than 256 mounts/);
+    const options = Array.from({ length: 257 }, () => ({ name: 'workdir', value: '/' }));
+    refused(
+      () => readSettings('app', options, []),
+      /come to 257 options with 257 bytes, and 256 with 262144/,
+    );
+  });
+
   it('says what the client could not read, and what is no text', () => {
     const unreadable = file('config', '', { problem: 'cannot be read: Permission denied' });
     refused(
@@ -151,8 +165,7 @@ describe('a named environment', () => {
 
   it('has relative mounts begin at its file', () =>
     assert.deepEqual(optionsOf(environment('mounts = ["./data:/data:ro", "../more"]')), [
-      `mount=${own}/environments/data:/data:ro`,
-      `mount=${own}/environments/../more`,
+      `mount=${own}/environments/data:/data:ro,${own}/environments/../more`,
     ]));
 
   it('has variables put in, of which each is a piece of one path', () => {

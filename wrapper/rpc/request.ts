@@ -6,7 +6,7 @@ import { quote, withoutCredentials } from '../image/quote.js';
 import { protocol, release } from '../package-root.js';
 import { isCleanAbsolute } from '../plan/host-path.js';
 import type { HostDirectories } from '../plan/mounts.js';
-import type { GivenOption } from '../settings/options.js';
+import { type GivenOption, mostOptionBytes, mostOptions } from '../settings/options.js';
 import {
   LocalFormat,
   type OptionMessage,
@@ -50,9 +50,6 @@ export const thisSide = { protocol, software: `stowaged ${release}` };
 
 const mostDigests = 10_000;
 const mostDirectories = 64;
-const mostOptions = 256;
-/** Of all options together. */
-const longestOptionsBytes = 256 * 1024;
 const mostDeviceVariables = 64;
 
 /** A ReportUnpackedRequest whose every field has been looked at. */
@@ -127,9 +124,8 @@ export function checkOptions(options: readonly OptionMessage[]): GivenOption[] {
   let bytes = 0;
   return checkCount('options', options, mostOptions).map((option) => {
     const { name, value } = { name: option.name ?? '', value: option.value ?? '' };
-    bytes += Buffer.byteLength(name) + Buffer.byteLength(value);
-    if (bytes > longestOptionsBytes)
-      throw invalidRequest(`options hold more than ${longestOptionsBytes} bytes`);
+    bytes += Buffer.byteLength(value);
+    if (bytes > mostOptionBytes) throw invalidRequest(`options hold more than ${mostOptionBytes} bytes`);
     return { name, value };
   });
 }

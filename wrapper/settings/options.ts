@@ -10,6 +10,10 @@ export interface GivenOption {
   value: string;
 }
 
+/** Of one request, and the values of all of them. */
+export const mostOptions = 256;
+export const mostOptionBytes = 256 * 1024;
+const mostMounts = 256;
 export const namespaces = ['net', 'ipc', 'uts'] as const;
 export type NamespaceName = (typeof namespaces)[number];
 
@@ -43,7 +47,7 @@ export const noOptions: ContainerOptions = {
 
 /** How the value of each option becomes part of the whole. */
 const readers = {
-  mount: (value, refuse, { mounts }) => ({ mounts: [...mounts, ...parseMounts(value, refuse)] }),
+  mount: (value, refuse, { mounts }) => ({ mounts: addMounts(mounts, value, refuse) }),
   workdir: (value, refuse) => ({ workingDirectory: parseWorkdir(value, refuse) }),
   env: (value, refuse, { environment }) => ({ environment: [...environment, ...parseEnv(value, refuse)] }),
   home: (value, refuse) => ({ home: parseFlag(value, refuse) }),
@@ -97,6 +101,13 @@ function readOption(
 /** Throws `option-invalid`. */
 export function refuseValue(name: OptionName, reason: string): never {
   throw new StowageError('option-invalid', `--image-${name}: ${reason}`);
+}
+
+function addMounts(before: readonly MountSpec[], value: string, refuse: Refuse): MountSpec[] {
+  const mounts = [...before, ...parseMounts(value, refuse)];
+  if (mounts.length > mostMounts)
+    return refuse(`there are more than ${mostMounts} mounts; name directories above`);
+  return mounts;
 }
 
 function parseFlag(value: string, refuse: Refuse): boolean {

@@ -1,7 +1,7 @@
 import { nearestName } from '../config/nearest-name.js';
 import { StowageError } from '../error.js';
 import { checkEnvironmentName, configName } from './environment-name.js';
-import type { GivenOption } from './options.js';
+import { type GivenOption, mostOptionBytes, mostOptions } from './options.js';
 import { readSettingsFile, type Settings, type SettingsText } from './settings-file.js';
 
 /** How many environments may be built on each other. */
@@ -25,7 +25,7 @@ export function readSettings(
 ): SettingsAnswer {
   const config = files.find(({ name }) => name === configName);
   const defaults = config ? readSettingsFile(config).options : [];
-  if (!reference.startsWith('@')) return { reference, options: [...defaults, ...given] };
+  if (!reference.startsWith('@')) return { reference, options: together(defaults, given) };
 
   const name = reference.slice(1);
   checkEnvironmentName(name, (reason) => {
@@ -41,7 +41,20 @@ export function readSettings(
       `environment "${name}" names no image, and neither does what it is built on; add image = "…" to ${stack.pathOf(name)}`,
     );
   }
-  return { reference: image, options: [...defaults, ...stack.options, ...given] };
+  return { reference: image, options: together(defaults, stack.options, given) };
+}
+
+function together(...parts: readonly (readonly GivenOption[])[]): GivenOption[] {
+  const options = parts.flat();
+  const bytes = options.reduce((sum, { value }) => sum + Buffer.byteLength(value), 0);
+  if (options.length > mostOptions || bytes > mostOptionBytes) {
+    throw new StowageError(
+      'settings-invalid',
+      `config.toml, the environment and the command line come to ${options.length} options with ${bytes} bytes, and ` +
+        `${mostOptions} with ${mostOptionBytes} are the most; leave something out`,
+    );
+  }
+  return options;
 }
 
 /** Environments in the order in which they hold, each once: what another one is built on comes before it. */

@@ -6,7 +6,7 @@ import { parseSource } from '../image/source.js';
 import { checkName, formatEnv } from './env-spec.js';
 import { configName } from './environment-name.js';
 import { escapePart } from './escaped-text.js';
-import { expand, type Variables } from './expand.js';
+import { Expansion, type Variables } from './expand.js';
 import { anchorSources } from './mount-spec.js';
 import { checkOption, type GivenOption, isOptionName } from './options.js';
 import type { Refuse } from './refuse.js';
@@ -36,6 +36,9 @@ export interface Settings {
   bases: readonly string[];
   options: readonly GivenOption[];
 }
+
+/** What the texts of one file may come to, variables included. */
+const mostTextBytes = 256 * 1024;
 
 /** Throws `settings-invalid`, naming the file, the line if it is no TOML, and otherwise the key. */
 export function readSettingsFile(file: SettingsText): Settings {
@@ -75,12 +78,15 @@ function explainOwn(
 /** One file, on its way from its keys to what they mean. */
 class Reading {
   readonly #options: GivenOption[] = [];
+  readonly #expansion: Expansion;
 
   constructor(
     private readonly file: SettingsText,
     private readonly table: SettingsTable,
     private readonly refuseFile: Refuse,
-  ) {}
+  ) {
+    this.#expansion = new Expansion(file.variables, mostTextBytes);
+  }
 
   settings(): Settings {
     const { table } = this;
@@ -106,33 +112,36 @@ class Reading {
   }
 
   #list(key: 'mount' | 'mounts' | 'device' | 'devices', name: 'mount' | 'device'): void {
-    this.table[key]?.forEach((written, i) => {
+    const values = (this.table[key] ?? []).map((written, i) => {
       const at = `${key}.${i}`;
       // A variable is one path, or one part of it, whatever letters it holds.
       const value = this.#expand(at, written, name === 'mount' ? escapePart : undefined);
-      this.#add(at, name, value);
+      checkOption(name, value, this.#refuseKey(at));
+      return name === 'mount' ? anchorSources(value, this.file.directory) : value;
     });
+    if (values.length > 0) this.#add(key, name, values.join(','));
   }
 
   #environment(): void {
     const { env = {}, env_from_job: fromJob = [] } = this.table;
-    for (const [name, written] of Object.entries(env)) {
-      const key = `env.${name}`;
+    const set = Object.entries(env).map(([name, written]) => {
       checkName(name, this.#refuseKey('env'));
-      this.#add(key, 'env', formatEnv({ name, value: this.#expand(key, written) }));
-    }
-    for (const name of fromJob) {
-      checkName(name, this.#refuseKey('env_from_job'));
-      this.#add('env_from_job', 'env', formatEnv({ name, value: undefined }));
-    }
+      const key = `env.${name}`;
+      const item = formatEnv({ name, value: this.#expand(key, written) });
+      checkOption('env', item, this.#refuseKey(key));
+      return item;
+    });
+    for (const name of fromJob) checkName(name, this.#refuseKey('env_from_job'));
+    const all = [...set, ...fromJob];
+    if (all.length > 0) this.#add('env', 'env', all.join(','));
   }
 
-  /** Relative paths begin at the file. */
   #add(key: string, name: string, value: string): void {
     if (isOptionName(name)) checkOption(name, value, this.#refuseKey(key));
-    this.#options.push({ name, value: name === 'mount' ? anchorSources(value, this.file.directory) : value });
+    this.#options.push({ name, value });
   }
 
+  /** A relative path begins at the file. */
   #image(written: string): string {
     const refuse = this.#refuseKey('image');
     const text = this.#expand('image', written);
@@ -148,7 +157,7 @@ class Reading {
   }
 
   #expand(key: string, text: string, protect?: (value: string) => string): string {
-    return expand(text, this.file.variables, this.#refuseKey(key), protect);
+    return this.#expansion.expand(text, this.#refuseKey(key), protect);
   }
 
   #refuseKey(key: string): Refuse {
