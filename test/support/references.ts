@@ -16,13 +16,13 @@ export function referenceCases(): ReferenceCase[] {
     .map((row, i) => ({ row, line: i + 1 }))
     .filter(({ row }) => row !== '' && !row.startsWith('# ') && row !== '#')
     .map(({ row, line }) => {
-      const [text = '', verdict = '', outcome = '', selector = ''] = row.split('\t').map(unescape);
+      const [text = '', verdict = '', outcome = '', selector = ''] = row.split('\t').map(unescapeCell);
       return { line, text, verdict: verdict as ReferenceCase['verdict'], outcome, selector };
     });
 }
 
 /** Bytes that are not UTF-8 come out as U+FFFD, as they do from a command line. */
-function unescape(cell: string): string {
+export function unescapeCell(cell: string): string {
   const known: Record<string, string> = { n: '\n', t: '\t', '\\': '\\' };
   const bytes = cell.replaceAll(
     /\\(?:x([0-9a-f]{2})|([nt\\]))/g,

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 
 import { anchorSources, parseMounts } from '../../wrapper/settings/mount-spec.js';
 import type { Refuse } from '../../wrapper/settings/refuse.js';
+import { unescapeCell } from '../support/references.js';
 
 const refuse: Refuse = (reason) => {
   throw new Error(reason);
@@ -61,6 +63,31 @@ describe('parseMounts', () => {
     assert.deepEqual([source, target], ['/a:b,c\\d e', '/f:g']);
   });
 });
+
+describe('the cases that plugin and daemon agree on', () => {
+  const rows = readFileSync('test/support/mounts.tsv', 'utf8')
+    .split('\n')
+    .filter((row) => row !== '' && row !== '#' && !row.startsWith('# '));
+  for (const row of rows) {
+    const [text = '', outcome = ''] = row.split('\t').map(unescapeCell);
+    it(`${outcome === 'ok' ? 'take' : 'refuse'} ${JSON.stringify(text)}`, () => {
+      const reasons: string[] = [];
+      const note: Refuse = (reason) => {
+        reasons.push(reason);
+        throw new Refused();
+      };
+      try {
+        parseMounts(text, note);
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+      }
+      if (outcome === 'ok') assert.deepEqual(reasons, []);
+      else assert.ok(reasons[0]?.includes(outcome), `${reasons[0]} lacks ${outcome}`);
+    });
+  }
+});
+
+class Refused extends Error {}
 
 describe('anchorSources', () => {
   const cases: [string, string][] = [
