@@ -87,7 +87,8 @@ static int take_given(struct options *options, Stowage__V1__ReadSettingsResponse
                              GIVEN_OPTIONS_MAX);
         given[count].name = strdup(option->name);
         given[count].value = strdup(option->value);
-        if (!given[count].name || !given[count].value)
+        given[count].origin = strdup(option->origin);
+        if (!given[count].name || !given[count].value || !given[count].origin)
             return error_errno(err, "cannot hold the options");
         count++;
     }

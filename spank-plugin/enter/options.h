@@ -20,6 +20,8 @@ enum {
 struct given_option {
     char *name;
     const char *value;
+    // Where it is from, for sentences, or NULL for the command line.
+    const char *origin;
 };
 
 struct options {

@@ -23,6 +23,8 @@ static void fill_options(struct prepare_request *request, const struct options *
         stowage__v1__option__init(option);
         option->name = options->given[i].name;
         option->value = (char *)options->given[i].value;
+        if (options->given[i].origin)
+            option->origin = (char *)options->given[i].origin;
         request->option_pointers[count++] = option;
     }
     request->message.n_options = count;

@@ -6,7 +6,8 @@ import { formatEnv, parseEnv } from '../../wrapper/settings/env-spec.js';
 import { noOptions, parseOptions } from '../../wrapper/settings/options.js';
 import { isCode } from '../support/is-code.js';
 
-const parse = (...given: [string, string][]) => parseOptions(given.map(([name, value]) => ({ name, value })));
+const parse = (...given: [string, string][]) =>
+  parseOptions(given.map(([name, value]) => ({ name, value, origin: '' })));
 const refused = (given: [string, string], reason: RegExp, code: ErrorCode = 'option-invalid') =>
   assert.throws(() => parse(given), isCode(code, reason));
 
@@ -56,6 +57,16 @@ describe('parseOptions', () => {
     assert.deepEqual([home, writable, root, entrypoint], [false, false, true, true]);
   });
 
+  it('knows what asked for what, and names it', () => {
+    const mount = (value: string, origin: string) => parseOptions([{ name: 'mount', value, origin }]);
+    assert.equal(mount('/a', '').mounts[0]?.origin, '--image-mount');
+    assert.equal(mount('/a', '~/x.toml: mounts').mounts[0]?.origin, '~/x.toml: mounts');
+    assert.throws(
+      () => mount('a', '~/x.toml: mounts'),
+      isCode('option-invalid', /^~\/x\.toml: mounts: "a": /),
+    );
+  });
+
   it('names an option that it does not know', () =>
     refused(['frobnicate', 'x'], /no option "frobnicate".*known are mount, /, 'request-invalid'));
 
@@ -96,7 +107,7 @@ describe('--image-env', () => {
 
 describe("the site's policy for options", () => {
   const policy = { allow: [], deny: [], denyOptions: ['root', 'mount'], message: 'ask hpc@example.org' };
-  const check = (name: string, value: string) => refuseDeniedOptions(policy, [{ name, value }]);
+  const check = (name: string, value: string) => refuseDeniedOptions(policy, [{ name, value, origin: '' }]);
 
   it('refuses what it denies, in its own words', () => {
     const denied = isCode(
@@ -104,6 +115,11 @@ describe("the site's policy for options", () => {
       /^--image-root may not be used at this site; ask hpc@example\.org$/,
     );
     assert.throws(() => check('root', 'yes'), denied);
+    const fromFile = { name: 'root', value: 'yes', origin: '~/x.toml: root' };
+    assert.throws(
+      () => refuseDeniedOptions(policy, [fromFile]),
+      isCode('option-denied', /^--image-root, as ~\/x\.toml: root has it, may not be used/),
+    );
     assert.throws(() => check('mount', '/a:/b'), isCode('option-denied', /^--image-mount may not/));
   });
 

@@ -88,6 +88,15 @@ describe('stowage-enter, with settings files', () => {
     await sandbox().fail(/x\.toml: line 3: /, settings('@x'));
   });
 
+  it('says which file asked for what cannot be mounted', async () => {
+    writeEnvironment('x', 'image = "./root"\nmounts = ["/tmp:/proc"]');
+    makeRoot();
+    await sandbox().fail(
+      `${own('environments/x.toml')}: mounts: "/proc" cannot be a target: /proc is the kernel's; choose another`,
+      settings('@x'),
+    );
+  });
+
   it('says where it looked for an environment, and what there is', async () => {
     writeEnvironment('pytorch', '');
     await sandbox().fail(

@@ -160,7 +160,7 @@ describe('what the user asks for', () => {
       image,
       readWishes(
         where,
-        Object.entries(given).map(([name, value]) => ({ name, value })),
+        Object.entries(given).map(([name, value]) => ({ name, value, origin: '' })),
       ),
       new Uint8Array(),
       parseConfigFile(config, 'x'),

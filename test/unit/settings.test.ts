@@ -52,7 +52,9 @@ describe('config.toml', () => {
       B = """first
 second"""`;
     assert.deepEqual(
-      optionsOf(readSettings('app:1', [{ name: 'root', value: 'yes' }], [file('config', config)])),
+      optionsOf(
+        readSettings('app:1', [{ name: 'root', value: 'yes', origin: '' }], [file('config', config)]),
+      ),
       [
         'mount=/scratch:/scratch,tmpfs:/var/tmp:size=1G',
         'device=site.example/mpi=cray',
@@ -114,7 +116,7 @@ second"""`;
     refused(() => read(`env = { A = "\${A}", B = "\${A}", C = "\${A}" }`), /env\.C: with its variables/);
     refused(() => read(`a = ${'['.repeat(100_000)}`), /line 1: .*nested/);
     refused(() => read(`mount = ["${'/a,'.repeat(256)}/a"]`), /mount\.0: there are more than 256 mounts/);
-    const options = Array.from({ length: 257 }, () => ({ name: 'workdir', value: '/' }));
+    const options = Array.from({ length: 257 }, () => ({ name: 'workdir', value: '/', origin: '' }));
     refused(
       () => readSettings('app', options, []),
       /come to 257 options with 257 bytes, and 256 with 262144/,
@@ -135,16 +137,20 @@ second"""`;
 describe('a named environment', () => {
   it('stands for its image', () => {
     const answer = environment('mounts = ["/scratch"]');
-    assert.deepEqual(answer, { reference: 'app:1', options: [{ name: 'mount', value: '/scratch' }] });
+    assert.deepEqual(answer, {
+      reference: 'app:1',
+      options: [
+        { name: 'mount', value: '/scratch', origin: '~/.config/stowage/environments/x.toml: mounts' },
+      ],
+    });
   });
 
   it('goes over the defaults, and the command line over both', () => {
     const files = [file('config', 'workdir = "/one"'), file('x', 'image = "app"\nworkdir = "/two"')];
-    assert.deepEqual(optionsOf(readSettings('@x', [{ name: 'workdir', value: '/three' }], files)), [
-      'workdir=/one',
-      'workdir=/two',
-      'workdir=/three',
-    ]);
+    assert.deepEqual(
+      optionsOf(readSettings('@x', [{ name: 'workdir', value: '/three', origin: '' }], files)),
+      ['workdir=/one', 'workdir=/two', 'workdir=/three'],
+    );
   });
 
   const images: [string, string][] = [

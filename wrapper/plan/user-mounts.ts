@@ -1,8 +1,7 @@
 import { stowage } from '#proto';
 
 import { quote } from '../image/quote.js';
-import type { MountSpec } from '../settings/mount-spec.js';
-import { refuseValue } from '../settings/options.js';
+import { type AskedMount, refuseOption } from '../settings/options.js';
 import { cleanInsideRoot, isAtOrBelow } from './host-path.js';
 import type { HostDirectories, Mount } from './mounts.js';
 
@@ -19,11 +18,11 @@ const propagations = {
 const kernelOwn = ['/proc', '/sys'];
 
 /** What the user asked for, in that order. Throws `option-invalid`. */
-export function planUserMounts(specs: readonly MountSpec[], host: HostDirectories): Mount[] {
+export function planUserMounts(specs: readonly AskedMount[], host: HostDirectories): Mount[] {
   return specs.map((spec) => {
     const source = spec.kind === 'bind' ? sourceOf(spec, host) : '';
     const target = cleanInsideRoot(spec.target ?? source);
-    refuseTarget(target);
+    refuseTarget(target, spec.origin);
     return {
       source,
       target,
@@ -38,20 +37,20 @@ export function planUserMounts(specs: readonly MountSpec[], host: HostDirectorie
       propagationRecursive: spec.propagationRecursive,
       sizeBytes: spec.sizeBytes ?? 0,
       mode: spec.mode ?? 0,
-      origin: '--image-mount',
+      origin: spec.origin,
     };
   });
 }
 
 /** ".." is left to the kernel, which knows about symbolic links on the host. */
-function sourceOf({ source }: MountSpec, { home, working }: HostDirectories): string {
+function sourceOf({ source, origin }: AskedMount, { home, working }: HostDirectories): string {
   if (source.startsWith('/')) return source;
   const isOfHome = source.startsWith('~');
   const start = isOfHome ? home : working;
   if (start === '') {
     const unknown = isOfHome ? 'your home directory' : "the job's working directory";
-    return refuseValue(
-      'mount',
+    return refuseOption(
+      origin,
       `${quote(source)}: ${unknown} is not known on this node; write the path in full`,
     );
   }
@@ -59,9 +58,9 @@ function sourceOf({ source }: MountSpec, { home, working }: HostDirectories): st
   return rest === '' ? start : `${start === '/' ? '' : start}/${rest}`;
 }
 
-function refuseTarget(target: string): void {
-  if (target === '/') refuseValue('mount', '"/" cannot be a target: it would hide the image');
+function refuseTarget(target: string, origin: string): void {
+  if (target === '/') refuseOption(origin, '"/" cannot be a target: it would hide the image');
   const own = kernelOwn.find((path) => isAtOrBelow(target, path));
   if (own !== undefined)
-    refuseValue('mount', `${quote(target)} cannot be a target: ${own} is the kernel's; choose another`);
+    refuseOption(origin, `${quote(target)} cannot be a target: ${own} is the kernel's; choose another`);
 }

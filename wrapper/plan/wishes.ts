@@ -1,4 +1,4 @@
-import { type ContainerOptions, type GivenOption, parseOptions, refuseValue } from '../settings/options.js';
+import { type ContainerOptions, type GivenOption, parseOptions, refuseOption } from '../settings/options.js';
 import type { HostDirectories, Mount } from './mounts.js';
 import { planUserMounts } from './user-mounts.js';
 
@@ -13,6 +13,6 @@ export interface Wishes {
 /** All that can be said of the options before the image is known. Throws `option-invalid` or `request-invalid`. */
 export function readWishes(host: HostDirectories, given: readonly GivenOption[]): Wishes {
   const options = parseOptions(given);
-  if (options.devices) refuseValue('device', 'this node has no CDI devices; leave it out');
+  if (options.devices) refuseOption('--image-device', 'this node has no CDI devices; leave it out');
   return { host, options, mounts: planUserMounts(options.mounts, host) };
 }

@@ -10,5 +10,9 @@ export function refuseDeniedOptions(
   const denied = given.find(({ name, value }) => denyOptions.includes(name) && value !== 'no');
   if (!denied) return;
   const remedy = message === '' ? 'leave it out, or ask the administrators' : message;
-  throw new StowageError('option-denied', `--image-${denied.name} may not be used at this site; ${remedy}`);
+  const from = denied.origin === '' ? '' : `, as ${denied.origin} has it,`;
+  throw new StowageError(
+    'option-denied',
+    `--image-${denied.name}${from} may not be used at this site; ${remedy}`,
+  );
 }

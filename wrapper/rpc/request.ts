@@ -123,10 +123,14 @@ export function checkRequest(message: PrepareRequestMessage): PrepareInput {
 export function checkOptions(options: readonly OptionMessage[]): GivenOption[] {
   let bytes = 0;
   return checkCount('options', options, mostOptions).map((option) => {
-    const { name, value } = { name: option.name ?? '', value: option.value ?? '' };
+    const { name, value, origin } = {
+      name: option.name ?? '',
+      value: option.value ?? '',
+      origin: option.origin ?? '',
+    };
     bytes += Buffer.byteLength(value);
     if (bytes > mostOptionBytes) throw invalidRequest(`options hold more than ${mostOptionBytes} bytes`);
-    return { name, value };
+    return { name, value, origin };
   });
 }
 

@@ -8,7 +8,12 @@ import type { Refuse } from './refuse.js';
 export interface GivenOption {
   name: string;
   value: string;
+  /** For sentences; empty for what was given to srun. */
+  origin: string;
 }
+
+/** A mount, and what asked for it. */
+export type AskedMount = MountSpec & { origin: string };
 
 /** Of one request, and the values of all of them. */
 export const mostOptions = 256;
@@ -19,7 +24,7 @@ export type NamespaceName = (typeof namespaces)[number];
 
 /** What was asked for besides the image. */
 export interface ContainerOptions {
-  mounts: readonly MountSpec[];
+  mounts: readonly AskedMount[];
   /** Absolute, as it was written. */
   workingDirectory: string | undefined;
   environment: readonly EnvSpec[];
@@ -47,7 +52,7 @@ export const noOptions: ContainerOptions = {
 
 /** How the value of each option becomes part of the whole. */
 const readers = {
-  mount: (value, refuse, { mounts }) => ({ mounts: addMounts(mounts, value, refuse) }),
+  mount: (value, refuse, { mounts }, origin) => ({ mounts: addMounts(mounts, value, refuse, origin) }),
   workdir: (value, refuse) => ({ workingDirectory: parseWorkdir(value, refuse) }),
   env: (value, refuse, { environment }) => ({ environment: [...environment, ...parseEnv(value, refuse)] }),
   home: (value, refuse) => ({ home: parseFlag(value, refuse) }),
@@ -58,7 +63,7 @@ const readers = {
   unshare: (value, refuse) => ({ unshare: parseNamespaces(value, refuse) }),
 } satisfies Record<
   string,
-  (value: string, refuse: Refuse, before: ContainerOptions) => Partial<ContainerOptions>
+  (value: string, refuse: Refuse, before: ContainerOptions, origin: string) => Partial<ContainerOptions>
 >;
 
 export type OptionName = keyof typeof readers;
@@ -73,20 +78,22 @@ export function isOptionName(name: string): name is OptionName {
  * `option-invalid` for a value, and `request-invalid` for a name, that is none.
  */
 export function parseOptions(given: readonly GivenOption[]): ContainerOptions {
-  return given.reduce((before, { name, value }) => {
+  return given.reduce((before, { name, value, origin: written }) => {
     if (!isOptionName(name)) {
       throw new StowageError(
         'request-invalid',
         `there is no option ${quote(name)} in this release of stowaged; known are ${optionNames.join(', ')}`,
       );
     }
-    return { ...before, ...readOption(name, value, before, (reason) => refuseValue(name, reason)) };
+    const origin = written === '' ? `--image-${name}` : written;
+    const change = readOption(name, value, before, (reason) => refuseOption(origin, reason), origin);
+    return { ...before, ...change };
   }, noOptions);
 }
 
 /** Calls `refuse` unless the value could be given to srun. */
 export function checkOption(name: OptionName, value: string, refuse: Refuse): void {
-  readOption(name, value, noOptions, refuse);
+  readOption(name, value, noOptions, refuse, '');
 }
 
 function readOption(
@@ -94,17 +101,23 @@ function readOption(
   value: string,
   before: ContainerOptions,
   refuse: Refuse,
+  origin: string,
 ): Partial<ContainerOptions> {
-  return readers[name](value, refuse, before);
+  return readers[name](value, refuse, before, origin);
 }
 
 /** Throws `option-invalid`. */
-export function refuseValue(name: OptionName, reason: string): never {
-  throw new StowageError('option-invalid', `--image-${name}: ${reason}`);
+export function refuseOption(origin: string, reason: string): never {
+  throw new StowageError('option-invalid', `${origin}: ${reason}`);
 }
 
-function addMounts(before: readonly MountSpec[], value: string, refuse: Refuse): MountSpec[] {
-  const mounts = [...before, ...parseMounts(value, refuse)];
+function addMounts(
+  before: readonly AskedMount[],
+  value: string,
+  refuse: Refuse,
+  origin: string,
+): AskedMount[] {
+  const mounts = [...before, ...parseMounts(value, refuse).map((spec) => ({ ...spec, origin }))];
   if (mounts.length > mostMounts)
     return refuse(`there are more than ${mostMounts} mounts; name directories above`);
   return mounts;

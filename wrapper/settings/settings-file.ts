@@ -138,7 +138,7 @@ class Reading {
 
   #add(key: string, name: string, value: string): void {
     if (isOptionName(name)) checkOption(name, value, this.#refuseKey(key));
-    this.#options.push({ name, value });
+    this.#options.push({ name, value, origin: `${this.file.path}: ${key}` });
   }
 
   /** A relative path begins at the file. */
