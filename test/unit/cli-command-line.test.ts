@@ -35,6 +35,7 @@ describe('command line of stowage', () => {
     ['inspect', 'x', '--help'],
     ['pull', '--help'],
     ['images', '--help'],
+    ['environments', '--help'],
     ['prune', '--help'],
     ['status', '--help'],
     ['unpack', '--nosuch', '--help'],
@@ -50,12 +51,12 @@ describe('command line of stowage', () => {
   }
 
   for (const [args, sentence] of [
-    [[], 'say what to do: unpack, inspect, pull, images, prune, status, --help, --version'],
+    [[], 'say what to do: unpack, inspect, pull, images, environments, prune, status, --help, --version'],
     [['inpect'], 'there is no command "inpect"; did you mean "inspect"?'],
     [['--hlep'], 'there is no option "--hlep"; did you mean "--help"?'],
     [
       ['frobnicate'],
-      'there is no command "frobnicate"; known are unpack, inspect, pull, images, prune, status, --help, --version',
+      'there is no command "frobnicate"; known are unpack, inspect, pull, images, environments, prune, status, --help, --version',
     ],
     [['unpack', 'busybox'], 'unpack wants a SOURCE and a DIR; "stowage unpack --help" says more'],
     [['unpack', 'a', 'b', 'c'], 'unpack wants a SOURCE and a DIR; "stowage unpack --help" says more'],
@@ -67,6 +68,7 @@ describe('command line of stowage', () => {
     [['pull', '--pull=newest', 'x'], '--pull wants one of missing, always, never, not "newest"'],
     [['images', 'x'], 'images wants no arguments; "stowage images --help" says more'],
     [['images', '--all-user'], 'there is no option "--all-user"; did you mean --all-users?'],
+    [['environments', 'x'], 'environments wants no arguments; "stowage environments --help" says more'],
     [['status', 'x'], 'status wants no arguments; "stowage status --help" says more'],
     [['status', '--config', 'a', '--socket', 'b'], '--config and --socket exclude each other'],
     [['prune', '--dry_run'], 'there is no option "--dry_run"; did you mean --dry-run?'],

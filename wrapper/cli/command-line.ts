@@ -4,6 +4,7 @@ import { escapeControls, quote } from '../image/quote.js';
 import { release } from '../package-root.js';
 import type { Command } from './command.js';
 import { CommandError } from './command-error.js';
+import { environments } from './environments.js';
 import { images } from './images.js';
 import { inspect } from './inspect.js';
 import { Interruption } from './interruption.js';
@@ -14,14 +15,14 @@ import type { Surroundings } from './surroundings.js';
 import { unpack } from './unpack.js';
 import { UsageError } from './usage-error.js';
 
-const commands: readonly Command[] = [unpack, inspect, pull, images, prune, status];
+const commands: readonly Command[] = [unpack, inspect, pull, images, environments, prune, status];
 
 const usage = `usage: stowage COMMAND [ARGUMENT...]
 
-Works with container images as the user who calls it. unpack and inspect need no daemon; the others ask the
-stowaged of this node.
+Works with container images as the user who calls it. unpack, inspect and environments need no daemon; the others
+ask the stowaged of this node.
 
-${commands.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}\n`).join('')}
+${commands.map(({ name, summary }) => `  ${name.padEnd(14)}${summary}\n`).join('')}
   --version   say which release this is, and exit
   --help      say how it is called, and exit; also after a command
 `;
