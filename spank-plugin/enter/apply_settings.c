@@ -1,5 +1,6 @@
 #include "apply_settings.h"
 #include "daemon_client.h"
+#include "image_source.h"
 #include "protocol.h"
 #include "settings_files.h"
 

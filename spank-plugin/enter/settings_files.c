@@ -1,7 +1,9 @@
 #include "settings_files.h"
 #include "cleanup.h"
+#include "image_source.h"
 #include "login/places.h"
 #include "login/user_file.h"
+#include "plain_name.h"
 #include "utf8.h"
 
 #include <ctype.h>
@@ -30,9 +32,7 @@ int settings_places_find(struct settings_places *places, const char *home, const
 }
 
 bool is_environment_name(const char *name) {
-    size_t length = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
-    return length > 0 && length <= ENVIRONMENT_NAME_MAX && name[length] == '\0' && name[0] != '.' &&
-           name[0] != '-';
+    return is_plain_name(name, strlen(name), ENVIRONMENT_NAME_MAX);
 }
 
 static int no_memory(struct error *err) {

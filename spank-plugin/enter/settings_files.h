@@ -12,7 +12,6 @@ enum {
     SETTINGS_FILE_MAX = 256 * 1024,
     // ${NAME} in one file.
     SETTINGS_VARIABLES_MAX = 256,
-    ENVIRONMENT_NAME_MAX = 128,
 };
 
 struct settings_places {

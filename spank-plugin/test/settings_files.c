@@ -1,4 +1,5 @@
 #include "enter/settings_files.h"
+#include "image_source.h"
 #include "scratch.h"
 #include "tap.h"
 
