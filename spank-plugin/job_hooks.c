@@ -20,7 +20,9 @@ static int read_job(spank_t spank, int argc, char **argv, struct settings *setti
 
 // Whether the image may have to be downloaded, and nothing speaks against it.
 static bool is_worth_prefetching(const struct image_choice *choice) {
-    return choice->source.scheme == IMAGE_REGISTRY && choice->pull != PULL_NEVER;
+    enum image_scheme scheme = choice->source.scheme;
+    // What an environment stands for, the helper finds out.
+    return (scheme == IMAGE_REGISTRY || scheme == IMAGE_ENVIRONMENT) && choice->pull != PULL_NEVER;
 }
 
 int slurm_spank_job_prolog(spank_t spank, int argc, char **argv) {

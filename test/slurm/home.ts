@@ -24,6 +24,10 @@ export class Home {
     return path;
   }
 
+  remove(name: string): void {
+    rmSync(join(this.directory, name), { force: true });
+  }
+
   clear(): void {
     for (const path of this.#made.splice(0).reverse()) rmSync(path, { recursive: true, force: true });
   }

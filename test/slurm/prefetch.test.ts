@@ -7,8 +7,9 @@ import { busyboxImageSaying } from '../support/busybox-image.js';
 import { DockerRegistry } from '../support/docker-registry.js';
 import { ThrottlingProxy } from '../support/throttling-proxy.js';
 import { batch } from './batch.js';
-import { clusterSuite, inNewDirectory, type Site } from './cluster-suite.js';
+import { clusterSuite, inNewDirectory, type Site, user } from './cluster-suite.js';
 import { forgetImages } from './forget.js';
+import { Home } from './home.js';
 
 let registry: DockerRegistry;
 let proxy: ThrottlingProxy;
@@ -63,6 +64,25 @@ clusterSuite('the image of a job', withSlowRegistry(), (site) => {
     assert.equal(code, 0, stdout);
     assert.equal(stdout.trim(), String(layerBytes));
     assert.deepEqual(await registry.settledRequests(/blobs/), [], 'the step finds all there');
+  });
+
+  it('is on the node before a step that has the name of an environment', async () => {
+    const home = new Home(user);
+    try {
+      home.write('.config/stowage/environments/stowage-test.toml', `image = "${proxy.host}/app:1"`);
+      const go = home.write('stowage-test-waits', '');
+      const script = `#!/bin/bash\n#SBATCH --image=@stowage-test\nwhile test -e ${go}; do sleep .1; done\nsrun true`;
+      const running = site().run(
+        `${inNewDirectory} && ${batch('--job-name=prefetched --output=out', script)}; code=$?; cat out; exit $code`,
+      );
+      const come = waitFor(hasSentAll, { failure: 'the image does not come in', timeoutMs: 20_000 });
+      await come.finally(() => home.remove('stowage-test-waits'));
+      const { code, stdout } = await running;
+      assert.equal(code, 0, stdout);
+      assert.ok(await hasSentAll(), 'the step finds all there');
+    } finally {
+      home.clear();
+    }
   });
 
   it('comes in while a step joins, and each blob once', async () => {
