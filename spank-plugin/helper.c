@@ -207,10 +207,23 @@ int helper_run(const struct settings *settings, const struct helper_request *req
     snprintf(step, sizeof step, "%u", request->step_id);
     snprintf(slurmstepd, sizeof slurmstepd, "%d", (int)request->slurmstepd);
 
-    const char *always[] = {
-        "stowage-enter", "--socket", settings->socket, "--trees", settings->trees, "--image",  request->image,
-        "--job",         job,        "--step",         step,      "--lifeline",    slurmstepd, "--chdir",
-        directory};
+    const char *always[] = {"stowage-enter",
+                            "--socket",
+                            settings->socket,
+                            "--trees",
+                            settings->trees,
+                            "--image",
+                            request->image,
+                            "--job",
+                            job,
+                            "--step",
+                            step,
+                            "--lifeline",
+                            slurmstepd,
+                            "--chdir",
+                            directory,
+                            "--environments",
+                            settings->environments};
     cleanup_free const char **argv = calloc(ARGUMENTS_MAX + 2 * count_options(request), sizeof *argv);
     if (!argv)
         return error_errno(err, "cannot hold the command line of stowage-enter");

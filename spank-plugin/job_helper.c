@@ -107,6 +107,8 @@ int job_helper_prefetch(const struct settings *settings, const char *image, enum
                           image,
                           "--job",
                           job,
+                          "--environments",
+                          settings->environments,
                           "--prefetch",
                           pull == PULL_OF_SITE ? NULL : "--pull",
                           pull_policy_name(pull),

@@ -17,6 +17,7 @@ int settings_read(struct settings *settings, int argc, char **argv, struct error
         .socket = "/run/stowaged/api.sock",
         .trees = "/run/stowage/trees",
         .libexec = "/usr/libexec/stowage",
+        .environments = "/etc/stowage/environments",
         .prefetch = true,
     };
     for (int i = 0; i < argc; i++) {
@@ -28,6 +29,8 @@ int settings_read(struct settings *settings, int argc, char **argv, struct error
             path = &read.trees;
         else if ((value = value_of(argv[i], "libexec")))
             path = &read.libexec;
+        else if ((value = value_of(argv[i], "environments")))
+            path = &read.environments;
 
         if (path) {
             if (!is_plain_path(value))
@@ -41,7 +44,7 @@ int settings_read(struct settings *settings, int argc, char **argv, struct error
         } else {
             return error_set(err,
                              "plugstack.conf: unknown argument '%s' for spank_stowage.so; there are socket=, "
-                             "trees=, libexec=, batch=host|container and prefetch=yes|no",
+                             "trees=, libexec=, environments=, batch=host|container and prefetch=yes|no",
                              argv[i]);
         }
     }

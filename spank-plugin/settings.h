@@ -12,6 +12,8 @@ struct settings {
     const char *trees;
     // Directory of stowage-enter and stowage-unpack. libexec=PATH, default /usr/libexec/stowage.
     const char *libexec;
+    // Directory of the site's named environments. environments=PATH, default /etc/stowage/environments.
+    const char *environments;
     // Whether the batch script runs inside the image as well. batch=host|container, default host.
     bool batch_in_container;
     // Whether a job's image begins to come in when the job starts. prefetch=yes|no, default yes.

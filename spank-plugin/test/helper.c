@@ -16,7 +16,8 @@ static struct {
 
 static void lead(unsigned number) {
     (void)number;
-    const struct settings settings = {.socket = "/s", .trees = "/t", .libexec = libexec};
+    const struct settings settings = {
+        .socket = "/s", .trees = "/t", .libexec = libexec, .environments = "/e"};
     char *environment[] = {"PATH=/usr/bin:/bin", "LD_PRELOAD=/nonexistent.so", "KEPT=yes", NULL};
     const struct helper_request request = {.image = "app:1",
                                            .pull = pull,
@@ -77,7 +78,8 @@ int main(void) {
        "without what was not asked for");
     pull = PULL_ALWAYS;
     ok(run("printf \"H4711\\0J\\0L/lock\\0W/$*\\0\" >&3"), "runs the helper");
-    says(container->working_directory, "--pull always --show-digest", "with what was asked for");
+    says(container->working_directory, "--environments /e --pull always --show-digest",
+         "with what was asked for");
     pull = PULL_OF_SITE;
     ok(run("printf \"H4711\\0J\\0L/lock\\0W/$LD_PRELOAD$KEPT\\0\" >&3"), "runs the helper");
     is_text(container->working_directory, "/yes", "in the job's environment without LD_PRELOAD");

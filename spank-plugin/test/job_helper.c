@@ -41,7 +41,8 @@ int main(void) {
     // Any other than root's can be taken by root alone.
     uid_t uid = geteuid() == 0 ? ORDINARY_UID : geteuid();
     gid_t gid = geteuid() == 0 ? ORDINARY_GID : getegid();
-    const struct settings settings = {.socket = "/s", .trees = trees, .libexec = libexec};
+    const struct settings settings = {
+        .socket = "/s", .trees = trees, .libexec = libexec, .environments = "/e"};
     libexec_fd = scratch_make(libexec);
     must(fchmod(libexec_fd, 0777) == 0, "chmod");
     snprintf(trees, sizeof trees, "/t");
@@ -63,9 +64,10 @@ int main(void) {
     ok(job_helper_prefetch(&settings, "app:1", PULL_ALWAYS, 7, uid, gid, &err) == 0, "starts a prefetch");
     ok(seconds_since(&began) < 2.5, "and does not wait for its end");
     char wanted[200];
-    snprintf(wanted, sizeof wanted,
-             "%u %u %u --socket /s --trees /t --image app:1 --job 7 --prefetch --pull always ", uid, gid,
-             gid);
+    snprintf(
+        wanted, sizeof wanted,
+        "%u %u %u --socket /s --trees /t --image app:1 --job 7 --environments /e --prefetch --pull always ",
+        uid, gid, gid);
     says(line_of("said"), wanted, "as the user, with what it needs");
     says(line_of("said"), " 0 1 2 3 4 0 /\n", "without what is open here, and without protection");
     says(line_of("outlived"), "\n", "and it lives on");

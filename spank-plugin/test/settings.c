@@ -24,14 +24,16 @@ int main(void) {
     is_text(settings.socket, "/run/stowaged/api.sock", "has a default socket");
     is_text(settings.trees, "/run/stowage/trees", "has a default tree store");
     is_text(settings.libexec, "/usr/libexec/stowage", "has a default place for the helper");
+    is_text(settings.environments, "/etc/stowage/environments", "has a default place for environments");
     ok(!settings.batch_in_container, "leaves batch scripts on the host by default");
     ok(settings.prefetch, "prefetches by default");
 
-    char *all[] = {"batch=container", "libexec=/l", "trees=/t", "socket=/s", NULL};
-    ok(settings_read(&settings, 4, all, &err) == 0, "takes all arguments in any order");
+    char *all[] = {"batch=container", "libexec=/l", "trees=/t", "socket=/s", "environments=/e", NULL};
+    ok(settings_read(&settings, 5, all, &err) == 0, "takes all arguments in any order");
     is_text(settings.socket, "/s", "reads socket=");
     is_text(settings.trees, "/t", "reads trees=");
     is_text(settings.libexec, "/l", "reads libexec=");
+    is_text(settings.environments, "/e", "reads environments=");
     ok(settings.batch_in_container, "reads batch=container");
 
     ok(read_one(&settings, "prefetch=no", &err) == 0 && !settings.prefetch, "reads prefetch=no");

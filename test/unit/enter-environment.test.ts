@@ -57,7 +57,7 @@ describe('stowage-enter, with the environment that a root file system carries', 
   const enter = async (image: string) => {
     const { stderr, reply, status } = await sandbox().enter({ image, environment });
     assert.equal(status, 0, reply);
-    const records = reply.split('\0').slice(3, -1);
+    const records = reply.split('\0').slice(4, -1);
     return { records, said: stderr };
   };
 
