@@ -1,5 +1,6 @@
 #include "join.h"
 #include "cleanup.h"
+#include "root_emulation.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -34,6 +35,8 @@ int join_container(const struct step_container *container, int *pidfd, struct er
         return error_errno(err, "cannot set no_new_privs");
     if (chdir(container->working_directory) != 0)
         return error_errno(err, "cannot change to %s in the container", container->working_directory);
+    if (entry->root && root_emulation_start(err) != 0)
+        return -1;
     *pidfd = steal_fd(&target);
     steal_fd(&lock);
     return 0;
