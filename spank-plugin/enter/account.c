@@ -11,8 +11,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-// An image's /etc/passwd above this size is left out rather than copied.
-enum { FILE_MAX_BYTES = 1 << 20 };
+enum {
+    // An image's /etc/passwd above this size is left out rather than copied.
+    FILE_MAX_BYTES = 1 << 20,
+    PASSWD_FIELDS = 7,
+    PASSWD_HOME = 5,
+    GROUP_FIELDS = 4,
+};
 
 int account_read(struct account *account, struct error *err) {
     const struct passwd *user = getpwuid(getuid());
@@ -78,6 +83,57 @@ static size_t read_image_file(int root, const char *path, char *buffer) {
         return 0;
     ssize_t got = pread(fd, buffer, FILE_MAX_BYTES, 0);
     return got > 0 ? (size_t)got : 0;
+}
+
+// The fields of passwd(5) and group(5), of which a line that is of use has `wanted`. Returns whether it has.
+static bool split(char *line, char *fields[], size_t wanted) {
+    size_t count = 0;
+    for (char *field; count < wanted && (field = strsep(&line, ":"));)
+        fields[count++] = field;
+    return count == wanted && !line;
+}
+
+// The first line of the image's file whose number is 0, or NULL.
+static char *find_root(int root, const char *path, size_t wanted) {
+    cleanup_free char *text = malloc(FILE_MAX_BYTES + 1);
+    if (!text)
+        return NULL;
+    text[read_image_file(root, path, text)] = '\0';
+    for (char *rest = text, *line; (line = strsep(&rest, "\n"));) {
+        char *fields[PASSWD_FIELDS];
+        cleanup_free char *copy = strdup(line);
+        if (copy && split(copy, fields, wanted) && fields[0][0] != '\0' && strcmp(fields[2], "0") == 0)
+            return strdup(line);
+    }
+    return NULL;
+}
+
+static bool has_home(const char *passwd_line) {
+    char *fields[PASSWD_FIELDS];
+    cleanup_free char *copy = strdup(passwd_line);
+    return copy && split(copy, fields, PASSWD_FIELDS) && fields[PASSWD_HOME][0] == '/';
+}
+
+int account_of_root(struct account *account, int root, struct error *err) {
+    struct account read = {.passwd_line = find_root(root, "/etc/passwd", PASSWD_FIELDS),
+                           .group_line = find_root(root, "/etc/group", GROUP_FIELDS)};
+    if (!read.passwd_line || !has_home(read.passwd_line)) {
+        free(read.passwd_line);
+        read.passwd_line = strdup("root:x:0:0:root:/root:/bin/sh");
+    }
+    if (!read.group_line)
+        read.group_line = strdup("root:x:0:");
+    char *fields[PASSWD_FIELDS];
+    cleanup_free char *copy = read.passwd_line ? strdup(read.passwd_line) : NULL;
+    if (copy && split(copy, fields, PASSWD_FIELDS))
+        read.home = strdup(fields[PASSWD_HOME]);
+    if (!read.home || !read.group_line) {
+        account_release(&read);
+        errno = ENOMEM;
+        return error_errno(err, "cannot hold the account of root");
+    }
+    *account = read;
+    return 0;
 }
 
 static int write_merged(int root, const char *path, const char *own, struct error *err) {

@@ -15,6 +15,10 @@ struct account {
 // the namespaces change: afterwards the host's configuration and sockets are out of reach.
 int account_read(struct account *account, struct error *err);
 
+// The image's own root, as which ranks run with --image-root, or the usual one if the image has none with a
+// home directory.
+int account_of_root(struct account *account, int root, struct error *err);
+
 void account_release(struct account *account);
 
 // Writes <root>/etc/passwd and <root>/etc/group: the image's own files with the user's line in front and

@@ -112,6 +112,38 @@ static void check_odd_files(void) {
        "leaves out a file of a GiB");
 }
 
+static void check_root(const char *passwd, const char *line, const char *home, const char *claim) {
+    struct account account;
+    struct error err;
+    fresh();
+    make_file(root, "etc/passwd", passwd, 0644);
+    make_file(root, "etc/group", "wheel:x:10:root\nroot:x:0:root,admin\n", 0644);
+    if (!ok(account_of_root(&account, root, &err) == 0, "knows root of an image"))
+        return;
+    is_text(account.passwd_line, line, claim);
+    is_text(account.home, home, "with that home directory");
+    is_text(account.group_line, "root:x:0:root,admin", "and its group");
+    account_release(&account);
+}
+
+#define USUAL_ROOT "root:x:0:0:root:/root:/bin/sh"
+
+static void check_root_of_images(void) {
+    check_root("bin:x:1:1::/bin:\n" USUAL_ROOT "\n", USUAL_ROOT, "/root", "takes the image's line");
+    check_root("admin:x:0:0:The Boss:/var/admin:/bin/zsh\nroot:x:0:0::/root:\n",
+               "admin:x:0:0:The Boss:/var/admin:/bin/zsh", "/var/admin", "whatever root is called there");
+    check_root("", USUAL_ROOT, "/root", "makes a line if the image has none");
+    check_root("root:x:0:0:root:relative:/bin/sh\n", USUAL_ROOT, "/root", "or none with a home directory");
+    check_root("root:x:0:0:/root:/bin/sh\nroot:x:00:0:::\n:x:0:0::/x:/y\nroot:x:0:0::/a:/b:/c\n", USUAL_ROOT,
+               "/root", "or none that is one");
+    struct account account;
+    struct error err;
+    fresh();
+    ok(account_of_root(&account, root, &err) == 0, "knows root of an image without accounts");
+    is_text(account.group_line, "root:x:0:", "and makes up its group");
+    account_release(&account);
+}
+
 static void check_account_of_this_user(void) {
     struct account account;
     struct error err;
@@ -130,6 +162,7 @@ int main(void) {
     become_ordinary();
     check_merging();
     check_odd_files();
+    check_root_of_images();
     check_account_of_this_user();
     if (!known)
         check_users_without_an_account();
