@@ -35,15 +35,31 @@ static bool is_of_the_job(const char *name, size_t length) {
     return false;
 }
 
+bool environment_sets(const struct environment *environment, const char *name) {
+    return find(environment->set, environment->set_count, name, strlen(name)) < environment->set_count;
+}
+
+// Whether the job has it, and keeps it.
+static bool job_has(char *const *job, const struct environment *environment, const char *name) {
+    size_t length = strlen(name), count = 0;
+    while (job[count])
+        count++;
+    return find(job, count, name, length) < count &&
+           find(environment->unset, environment->unset_count, name, length) == environment->unset_count;
+}
+
 int environment_from_plan(struct environment *environment, const Stowage__V1__ContainerPlan *plan,
-                          struct error *err) {
+                          char *const *job, struct error *err) {
     struct environment read = {0};
     int result = 0;
     for (size_t i = 0; result == 0 && i < plan->n_unset_environment; i++)
         result = append(&read.unset, &read.unset_count, strdup(plan->unset_environment[i]), err);
     for (size_t i = 0; result == 0 && i < plan->n_environment; i++) {
+        const Stowage__V1__EnvironmentVariable *variable = plan->environment[i];
         char *entry = NULL;
-        if (asprintf(&entry, "%s=%s", plan->environment[i]->name, plan->environment[i]->value) < 0)
+        if (variable->unless_set && job_has(job, &read, variable->name))
+            continue;
+        if (asprintf(&entry, "%s=%s", variable->name, variable->value) < 0)
             entry = NULL;
         result = append(&read.set, &read.set_count, entry, err);
     }

@@ -15,9 +15,11 @@ struct environment {
     size_t set_count;
 };
 
-// What the plan says.
+// What the plan says for a job with the environment `job`, NULL-terminated.
 int environment_from_plan(struct environment *environment, const Stowage__V1__ContainerPlan *plan,
-                          struct error *err);
+                          char *const *job, struct error *err);
+
+bool environment_sets(const struct environment *environment, const char *name);
 
 // Sets a variable over what was there. Names that are Slurm's and Stowage's own are left alone, as what tells
 // a rank which rank it is must not come from an image (wrapper/plan/environment.ts).

@@ -4,23 +4,19 @@
 #include "account.h"
 #include "acquire_image.h"
 #include "apply_settings.h"
-#include "bind_mount.h"
 #include "cleanup.h"
+#include "container.h"
 #include "holder.h"
 #include "image_environment.h"
 #include "image_source.h"
-#include "in_root.h"
 #include "local_image.h"
-#include "namespace.h"
 #include "options.h"
 #include "prefetch.h"
 #include "prefetch_lock.h"
 #include "progress.h"
 #include "protocol.h"
 #include "reply.h"
-#include "root_file_system.h"
 #include "show_login.h"
-#include "squashfs_mount.h"
 #include "sweep.h"
 #include "tree.h"
 
@@ -66,62 +62,6 @@ static const char *node_name(void) {
     return name ? name : "this node";
 }
 
-static bool is_at_or_below(const char *path, const char *ancestor) {
-    size_t length = strlen(ancestor);
-    return strncmp(path, ancestor, length) == 0 && (path[length] == '/' || path[length] == '\0');
-}
-
-// Whether the container shows the host's directory of that name, and not one of the image's own.
-static bool is_host_directory(const Stowage__V1__ContainerPlan *plan, const char *path) {
-    for (size_t i = 0; i < plan->n_mounts; i++) {
-        if (is_at_or_below(path, plan->mounts[i]->target))
-            return true;
-    }
-    return false;
-}
-
-// Where ranks start: where the job was submitted, if that is visible, else where the image says.
-static const char *choose_directory(int root, const struct options *options,
-                                    const Stowage__V1__ContainerPlan *plan, struct progress *progress,
-                                    struct error *err) {
-    const char *directory = options->working_directory;
-    cleanup_close int there = directory[0] == '/' ? in_root_open(root, directory, O_PATH | O_DIRECTORY) : -1;
-    cleanup_close int made = there < 0 ? in_root_make_directory(root, plan->working_directory, err) : -1;
-    if (there < 0 && made < 0)
-        return NULL;
-    const char *chosen = there >= 0 ? directory : plan->working_directory;
-    if (directory[0] == '/' && !is_host_directory(plan, chosen)) {
-        struct error remark;
-        error_set(&remark,
-                  "%s of the host is not shown in the image; ranks start in the image's %s, and what they "
-                  "write there is gone when the step ends",
-                  directory, chosen);
-        progress_say(progress, remark.text);
-    }
-    return chosen;
-}
-
-// Puts the image, as the lower layer, and the step's writable layer together. Returns a descriptor of the
-// root.
-static int make_root(struct tree *tree, struct error *err) {
-    char directory[32];
-    if (namespace_enter(&tree->directory, err) != 0 ||
-        (tree->is_squashfs && squashfs_mount(tree->path, err) != 0))
-        return -1;
-    snprintf(directory, sizeof directory, "/proc/self/fd/%d", tree->directory);
-    return root_mount(tree->directory < 0 ? tree->path : directory, tree->mount_point, err);
-}
-
-static int build_container(const struct options *options, const struct account *account, struct tree *tree,
-                           const Stowage__V1__ContainerPlan *plan, struct progress *progress,
-                           const char **directory, struct error *err) {
-    cleanup_close int root = make_root(tree, err);
-    if (root < 0 || bind_mounts(root, plan, err) != 0 || account_write(account, root, err) != 0)
-        return -1;
-    *directory = choose_directory(root, options, plan, progress, err);
-    return *directory ? root_pivot(root, err) : -1;
-}
-
 // Opens the image if it is in the user's own files. Returns 1 if so, 0 if it is in a registry.
 static int open_local_image(const struct options *options, const struct account *account,
                             const struct tree_store *store, struct local_image *local,
@@ -135,20 +75,6 @@ static int open_local_image(const struct options *options, const struct account 
     return local_image_open(local, &source, base, account->home, store, progress, err) == 0 ? 1 : -1;
 }
 
-// Call inside the container.
-static int choose_environment(struct environment *environment, const Stowage__V1__ContainerPlan *plan,
-                              const struct local_image *local, const struct host_files *files,
-                              struct progress *progress, struct error *err) {
-    if (environment_from_plan(environment, plan, err) != 0)
-        return -1;
-    // All other images say in their configuration, and so in the plan, what is to be set.
-    if (local && local->format == STOWAGE__V1__LOCAL_IMAGE__FORMAT__FORMAT_ROOT_FILE_SYSTEM) {
-        bool is_squashfs = local->identity.kind && strcmp(local->identity.kind, "squashfs") == 0;
-        image_environment_add(environment, files, is_squashfs, progress);
-    }
-    return 0;
-}
-
 static int enter_image(struct options *options, struct error *err) {
     struct progress progress;
     struct account account;
@@ -156,9 +82,8 @@ static int enter_image(struct options *options, struct error *err) {
     struct local_image image;
     struct tree tree;
     struct host_files host_files;
-    struct environment environment;
     Stowage__V1__ContainerPlan *plan = NULL;
-    const char *directory;
+    struct container container;
     pid_t holder;
 
     cleanup_close int lifeline = pidfd_open(options->lifeline, 0);
@@ -173,12 +98,19 @@ static int enter_image(struct options *options, struct error *err) {
     const struct local_image *local = found == 1 ? &image : NULL;
     if (found < 0 || acquire_image(options, &account, &store, local, &progress, &plan, &tree, err) != 0)
         return -1;
-    if (build_container(options, &account, &tree, plan, &progress, &directory, err) != 0 ||
-        choose_environment(&environment, plan, local, &host_files, &progress, err) != 0)
+    const struct container_request request = {.options = options,
+                                              .account = &account,
+                                              .local = local,
+                                              .host_files = &host_files,
+                                              .plan = plan,
+                                              .tree = &tree,
+                                              .progress = &progress};
+    if (container_build(&request, &container, err) != 0)
         return error_wrap(err, "image %s", options->image);
     if (holder_start(lifeline, &holder, err) != 0)
         return -1;
-    if (reply_ready(holder, &(struct step_entry){0}, tree.lock_path, directory, &environment, err) != 0) {
+    if (reply_ready(holder, &container.entry, tree.lock_path, container.directory, &container.environment,
+                    err) != 0) {
         kill(holder, SIGKILL);
         return -1;
     }

@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 
 static int write_text(const char *path, const char *text, struct error *err) {
     cleanup_close int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -37,7 +40,37 @@ static int arrive(int *carried, struct error *err) {
     return 0;
 }
 
-int namespace_enter(int *carried, struct error *err) {
+// A process may map its own group only after it gave up changing its groups (user_namespaces(7)).
+static int write_maps(uid_t uid, gid_t gid, bool as_root, struct error *err) {
+    char uid_map[64], gid_map[64];
+    snprintf(uid_map, sizeof uid_map, "%u %u 1", as_root ? 0 : uid, uid);
+    snprintf(gid_map, sizeof gid_map, "%u %u 1", as_root ? 0 : gid, gid);
+    if (write_text("/proc/self/setgroups", "deny", err) != 0 ||
+        write_text("/proc/self/uid_map", uid_map, err) != 0)
+        return -1;
+    return write_text("/proc/self/gid_map", gid_map, err);
+}
+
+// A network namespace begins with nothing but a loopback interface that is down.
+static int bring_loopback_up(struct error *err) {
+    struct ifreq loopback = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+    cleanup_close int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (any < 0 || ioctl(any, SIOCSIFFLAGS, &loopback) != 0)
+        return error_errno(err, "cannot bring up the loopback interface of the step's network");
+    return 0;
+}
+
+static int enter_further(const struct step_entry *entry, struct error *err) {
+    int further =
+        (entry->net ? CLONE_NEWNET : 0) | (entry->ipc ? CLONE_NEWIPC : 0) | (entry->uts ? CLONE_NEWUTS : 0);
+    if (further != 0 && unshare(further) != 0)
+        return error_errno(err, "this node does not allow the namespaces of --image-unshare; the "
+                                "administrators must raise user.max_net_namespaces, user.max_ipc_namespaces "
+                                "and user.max_uts_namespaces (sysctl)");
+    return entry->net ? bring_loopback_up(err) : 0;
+}
+
+int namespace_enter(int *carried, const struct step_entry *entry, struct error *err) {
     uid_t uid = geteuid();
     gid_t gid = getegid();
     // The program is installed so that nobody can read it, and therefore nobody can trace it: see
@@ -49,16 +82,7 @@ int namespace_enter(int *carried, struct error *err) {
         return error_errno(err, "cannot change to the image's directory");
     if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
         return explain_refusal(err);
-
-    char map[64];
-    // A process may map its own group only after it gave up changing its groups (user_namespaces(7)).
-    if (write_text("/proc/self/setgroups", "deny", err) != 0)
-        return -1;
-    snprintf(map, sizeof map, "%u %u 1", uid, uid);
-    if (write_text("/proc/self/uid_map", map, err) != 0)
-        return -1;
-    snprintf(map, sizeof map, "%u %u 1", gid, gid);
-    if (write_text("/proc/self/gid_map", map, err) != 0)
+    if (write_maps(uid, gid, entry->root, err) != 0 || enter_further(entry, err) != 0)
         return -1;
     // Slave rather than private: a file system that the host mounts later, by automount for example, appears.
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)

@@ -1,6 +1,7 @@
 #include "prepare_request.h"
 #include "protocol.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 _Static_assert((int)PULL_OF_SITE == (int)STOWAGE__V1__PULL_POLICY__PULL_POLICY_UNSPECIFIED &&
@@ -31,6 +32,27 @@ static void fill_options(struct prepare_request *request, const struct options *
     request->message.options = request->option_pointers;
 }
 
+static void fill_devices(struct prepare_request *request) {
+    static const char *const NAMES[] = {
+        "SLURM_STEP_GPUS",     "SLURM_JOB_GPUS",     "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES",
+        "HIP_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ZE_AFFINITY_MASK",     "NVIDIA_VISIBLE_DEVICES",
+    };
+    _Static_assert(sizeof NAMES / sizeof *NAMES == DEVICE_VARIABLES_MAX, "there is room for each");
+    size_t count = 0;
+    for (size_t i = 0; i < DEVICE_VARIABLES_MAX; i++) {
+        const char *value = getenv(NAMES[i]);
+        if (!value)
+            continue;
+        Stowage__V1__EnvironmentVariable *variable = &request->devices[count];
+        stowage__v1__environment_variable__init(variable);
+        variable->name = (char *)NAMES[i];
+        variable->value = (char *)value;
+        request->device_pointers[count++] = variable;
+    }
+    request->message.n_device_environment = count;
+    request->message.device_environment = request->device_pointers;
+}
+
 void prepare_request_fill(struct prepare_request *request, const struct options *options, const char *image,
                           const char *node, char **digests) {
     stowage__v1__version__init(&request->version);
@@ -51,4 +73,5 @@ void prepare_request_fill(struct prepare_request *request, const struct options 
     message->pull = (Stowage__V1__PullPolicy)options->pull;
     message->prefetch = options->prefetch;
     fill_options(request, options);
+    fill_devices(request);
 }

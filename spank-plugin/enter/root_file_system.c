@@ -41,6 +41,13 @@ int root_mount(const char *lower, const char *mount_point, struct error *err) {
     return fd >= 0 ? fd : error_errno(err, "cannot open %s", root);
 }
 
+int root_make_read_only(int root, struct error *err) {
+    struct mount_attr read_only = {.attr_set = MOUNT_ATTR_RDONLY};
+    if (mount_setattr(root, "", AT_EMPTY_PATH, &read_only, sizeof read_only) != 0)
+        return error_errno(err, "cannot make the root directory read-only");
+    return 0;
+}
+
 int root_pivot(int root, struct error *err) {
     // With both arguments ".", the old root ends up on top of the new one and is let go at once
     // (pivot_root(2)).

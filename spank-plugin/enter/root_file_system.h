@@ -9,5 +9,8 @@
 // the new root, or -1.
 int root_mount(const char *lower, const char *mount_point, struct error *err);
 
+// Nothing can be written to the image any more; what is mounted below stays as it is.
+int root_make_read_only(int root, struct error *err);
+
 // Makes `root` this process's / and lets go of everything else.
 int root_pivot(int root, struct error *err);

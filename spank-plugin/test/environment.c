@@ -18,18 +18,34 @@ static struct environment of_a_plan(void) {
     Stowage__V1__EnvironmentVariable path = STOWAGE__V1__ENVIRONMENT_VARIABLE__INIT;
     path.name = "PATH";
     path.value = "/bin";
-    Stowage__V1__EnvironmentVariable *set[] = {&path};
+    Stowage__V1__EnvironmentVariable further[4];
+    Stowage__V1__EnvironmentVariable *set[] = {&path, &further[0], &further[1], &further[2], &further[3]};
+    static char *const UNLESS_SET[] = {"HOME", "EDITOR", "PATHS", "KEPT"};
+    for (size_t i = 0; i < 4; i++) {
+        stowage__v1__environment_variable__init(&further[i]);
+        further[i].name = UNLESS_SET[i];
+        further[i].value = "image's";
+        further[i].unless_set = true;
+    }
     Stowage__V1__ContainerPlan plan = STOWAGE__V1__CONTAINER_PLAN__INIT;
     plan.n_unset_environment = 1;
     plan.unset_environment = unset;
-    plan.n_environment = 1;
+    plan.n_environment = 5;
     plan.environment = set;
     struct environment environment;
     struct error err;
-    ok(environment_from_plan(&environment, &plan, &err) == 0, "takes what the plan says");
+    ok(environment_from_plan(&environment, &plan, JOB, &err) == 0, "takes what the plan says");
     ok(has(environment.unset, environment.unset_count, "KEPT") &&
            has(environment.set, environment.set_count, "PATH=/bin"),
        "which is a removal and a setting");
+    ok(!environment_sets(&environment, "HOME") && !environment_sets(&environment, "PATHS"),
+       "leaves to the job what it has, if it only is to be set otherwise");
+    ok(has(environment.set, environment.set_count, "EDITOR=image's"), "and sets what the job has not");
+    ok(has(environment.set, environment.set_count, "KEPT=image's"), "or had, and may not keep");
+    environment_unset(&environment, "EDITOR", 6, &err);
+    free(environment.unset[--environment.unset_count]);
+    ok(!environment_sets(&environment, "EDITOR") && environment_sets(&environment, "PATH"),
+       "knows what it sets");
     return environment;
 }
 
@@ -39,8 +55,8 @@ static void applies(const struct environment *environment) {
     size_t count = 0;
     while (applied && applied[count])
         count++;
-    ok(count == 4 && has(applied, count, "PATH=/bin") && has(applied, count, "PATHS=2") &&
-           !has(applied, count, "KEPT=1"),
+    ok(count == 5 && has(applied, count, "PATH=/bin") && has(applied, count, "PATHS=2") &&
+           has(applied, count, "KEPT=image's") && !has(applied, count, "KEPT=1"),
        "applies them to the environment of the job");
     free(applied);
 }
@@ -49,6 +65,7 @@ int main(void) {
     struct environment environment = of_a_plan();
     struct error err;
     applies(&environment);
+    environment_unset(&environment, "KEPT", 4, &err);
 
     environment_set(&environment, "PATH=ignored", 4, "/opt/bin", &err);
     ok(environment.set_count == 1 && has(environment.set, 1, "PATH=/opt/bin"), "sets over what was set");

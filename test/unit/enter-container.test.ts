@@ -2,16 +2,8 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 
-import type { PrepareResponseMessage } from '../../wrapper/rpc/definitions.js';
-import {
-  eachInEnterSandbox,
-  endOf,
-  gid,
-  type EnterOptions,
-  uid,
-  userName,
-} from '../support/enter-sandbox.js';
-import { listenGrpc, welcome } from '../support/fake-daemon.js';
+import { endOf, gid, type EnterOptions, uid, userName } from '../support/enter-sandbox.js';
+import { eachPlanned, type Plan } from '../support/planned-container.js';
 
 /** Of all processes that there are. */
 const mountTables = (): string[] =>
@@ -20,41 +12,20 @@ const mountTables = (): string[] =>
     .filter((name) => /^\d+$/.test(name))
     .map((pid) => `/proc/${pid}/mountinfo`);
 
-type Plan = NonNullable<PrepareResponseMessage['plan']>;
-
 describe('stowage-enter, building a container', () => {
-  const sandbox = eachInEnterSandbox();
-  /** A host directory of the user, with one file. */
+  const planned = eachPlanned();
+  const sandbox = () => planned().sandbox;
   let data: string;
 
   beforeEach(() => {
-    data = `${sandbox().directory}/data`;
-    fs.mkdirSync(data);
-    fs.writeFileSync(`${data}/file`, 'of the host');
-    sandbox().giveToUser(data);
+    data = planned().data;
   });
 
-  const serve = async (plan: Plan, build?: (root: string) => void): Promise<string> => {
-    const imageDigest = sandbox().makeTree(build);
-    await sandbox().serve(
-      listenGrpc(sandbox().socket, (call) => {
-        call.write(welcome);
-        call.write({ plan: { imageDigest, workingDirectory: '/', ...plan } });
-        call.end();
-      }),
-    );
-    return `${sandbox().store}/${imageDigest.replace(':', '-')}`;
-  };
-  const succeed = async (plan: Plan, build?: (root: string) => void, options?: EnterOptions) => {
-    await serve(plan, build);
-    return sandbox().succeed(options);
-  };
-  const fail = async (sentence: string | RegExp, plan: Plan, build?: (root: string) => void) => {
-    await serve(plan, build);
-    // Mount points stay for the next step.
-    fs.mkdirSync(`${sandbox().store}/${sandbox().kept()[0] ?? ''}.mount`);
-    return sandbox().fail(sentence);
-  };
+  const serve = (plan: Plan, build?: (root: string) => void) => planned().serve(plan, build);
+  const succeed = (plan: Plan, build?: (root: string) => void, options?: EnterOptions) =>
+    planned().succeed(plan, build, options);
+  const fail = (sentence: string | RegExp, plan: Plan, build?: (root: string) => void) =>
+    planned().fail(sentence, plan, build);
 
   it('gives it namespaces of its own, of which the user is the owner', async () => {
     const { holder } = await succeed({});
@@ -147,6 +118,74 @@ describe('stowage-enter, building a container', () => {
     assert.deepEqual(environment, ['-LD_PRELOAD', '=A=b=c\nd', '=EMPTY=']);
   });
 
+  it('sets what the job has not, and leaves what it has', async () => {
+    const { environment } = await planned().succeed(
+      {
+        unsetEnvironment: ['GONE'],
+        environment: ['TERM', 'LANG', 'GONE', 'EMPTY'].map((name) => ({ name, value: 'x', unlessSet: true })),
+      },
+      undefined,
+      { environment: { LANG: 'C', GONE: 'y', EMPTY: '' } },
+    );
+    assert.deepEqual(environment, ['-GONE', '=TERM=x', '=GONE=x']);
+  });
+
+  it('tells stowaged which devices Slurm gave to the step, and nothing else of the job', async () => {
+    await planned().succeed({}, undefined, {
+      environment: { CUDA_VISIBLE_DEVICES: '0,1', SLURM_STEP_GPUS: '', SECRET: 'x', CUDA_HOME: '/x' },
+    });
+    assert.deepEqual(
+      planned().request?.deviceEnvironment.map(({ name, value }) => [name, value]),
+      [
+        ['SLURM_STEP_GPUS', ''],
+        ['CUDA_VISIBLE_DEVICES', '0,1'],
+      ],
+    );
+  });
+
+  describe('with a root directory that is read-only', () => {
+    const origin = '--image-mount';
+
+    it('makes nothing else read-only', async () => {
+      const { mounts, root } = await succeed({
+        readOnlyRoot: true,
+        mounts: [{ origin, source: data, target: '/made/data' }],
+      });
+      assert.ok(mounts.get('/')?.options.includes('ro'));
+      assert.ok(mounts.get('/made/data')?.options.includes('rw'));
+      assert.match(fs.readFileSync(`${root}/etc/passwd`, 'utf8'), new RegExp(`^${userName}:`));
+      assert.throws(() => fs.writeFileSync(`${root}/x`, ''), /EROFS/);
+      fs.writeFileSync(`${root}/made/data/x`, '');
+    });
+
+    it('is writable unless asked otherwise', async () => {
+      const { mounts } = await succeed({});
+      assert.ok(mounts.get('/')?.options.includes('rw'));
+    });
+
+    it('makes the working directory of the image, but none that was asked for', async () => {
+      const { root } = await succeed({ readOnlyRoot: true, workingDirectory: '/w' });
+      assert.ok(fs.statSync(`${root}/w`).isDirectory());
+    });
+
+    it('refuses to start in a directory that is missing', () =>
+      fail(
+        'image registry.example/team/app:1: ranks cannot start in /w: the image has no such directory and is ' +
+          'read-only; name one that it has, or ask for a writable image',
+        { readOnlyRoot: true, workingDirectory: '/w', workingDirectoryAskedFor: true },
+      ));
+
+    it('starts in one that is there, or of the host', async () => {
+      const { directory } = await succeed({
+        readOnlyRoot: true,
+        workingDirectory: '/d',
+        workingDirectoryAskedFor: true,
+        mounts: [{ origin, source: data, target: '/d' }],
+      });
+      assert.equal(directory, '/d');
+    });
+  });
+
   it('leaves nobody behind when nobody takes its answer', async () => {
     const tree = await serve({});
     const { status, stderr } = await sandbox().enter({ answered: false });
@@ -190,6 +229,24 @@ describe('stowage-enter, building a container', () => {
       assert.ok(fs.statSync(`${root}/w/x`).isDirectory());
     });
 
+    it('starts where the user said, whatever else is to be seen', async () => {
+      const mounts = [{ source: data, target: data }];
+      const plan = { mounts, workingDirectory: '/w/x', workingDirectoryAskedFor: true };
+      await serve(plan);
+      const { stderr, reply } = await sandbox().enter({ chdir: data });
+      assert.match(reply, /\0W\/w\/x\0/);
+      assert.equal(stderr, '');
+    });
+
+    it('says so where what ranks write would be gone', async () => {
+      await serve({ workingDirectory: '/w' });
+      const { stderr } = await sandbox().enter({ chdir: data });
+      assert.match(
+        stderr,
+        /data of the host is not shown in the image; ranks start in the image's \/w, and /,
+      );
+    });
+
     it('makes none above the root', async () => {
       const { root } = await succeed({ workingDirectory: '/../../w/../../x' });
       assert.deepEqual(fs.readdirSync(root).sort(), ['etc', 'w', 'x']);
@@ -200,110 +257,6 @@ describe('stowage-enter, building a container', () => {
         /^image .*: cannot make the directory \/w\/x in the container: Not a directory$/,
         { workingDirectory: '/w/x' },
         (root) => fs.writeFileSync(`${root}/w`, ''),
-      ));
-  });
-
-  describe('with mounts', () => {
-    for (const [what, targetFor, suffix] of [
-      ['a relative target', (path: string) => `${path.slice(1)}/b`, '/b'],
-      ['a target that climbs', (path: string) => `/../..${path}/a/../b`, '/b'],
-      ['a target below an absolute link', () => '/absolute/b', '/b'],
-      ['a target below a link that climbs', () => '/climbing/b', '/b'],
-      ['a target that is a link', () => '/absolute', ''],
-    ] as const) {
-      it(`keeps ${what} inside`, async () => {
-        const mounts = [{ source: data, target: targetFor(data) }];
-        const container = await succeed({ mounts }, (tree) => {
-          fs.mkdirSync(`${tree}${data}`, { recursive: true });
-          fs.symlinkSync(data, `${tree}/absolute`);
-          fs.symlinkSync('../../../..' + data, `${tree}/climbing`);
-        });
-        assert.deepEqual([...container.mounts.keys()], ['/', data + suffix]);
-        assert.equal(fs.readFileSync(`${container.root}${data}${suffix}/file`, 'utf8'), 'of the host');
-        assert.deepEqual(fs.readdirSync(data), ['file']);
-      });
-    }
-
-    it('puts a file in place of a link to nowhere', async () => {
-      const mounts = [{ source: `${data}/file`, target: '/etc/resolv.conf' }];
-      const { root } = await succeed({ mounts }, (tree) => {
-        fs.mkdirSync(`${tree}/etc`);
-        fs.symlinkSync('../run/nosuch/resolv.conf', `${tree}/etc/resolv.conf`);
-      });
-      assert.equal(fs.readFileSync(`${root}/etc/resolv.conf`, 'utf8'), 'of the host');
-    });
-
-    it('makes them in order, the later over the earlier', async () => {
-      fs.mkdirSync(`${data}/inner`);
-      const mounts = [
-        { source: data, target: '/d' },
-        { source: `${data}/inner`, target: '/d' },
-      ];
-      const { root } = await succeed({ mounts });
-      assert.deepEqual(fs.readdirSync(`${root}/d`), []);
-    });
-
-    it('makes read-only what is to be, and nothing else', async () => {
-      const { mounts } = await succeed({
-        mounts: [
-          { source: data, target: '/ro', readOnly: true },
-          { source: data, target: '/rw' },
-        ],
-      });
-      assert.ok(mounts.get('/ro')?.options.includes('ro'));
-      assert.ok(mounts.get('/rw')?.options.includes('rw'));
-    });
-
-    it('takes spaces, commas, colons and newlines for what they are', async () => {
-      const odd = 'a b,c:d\\e\nf';
-      fs.mkdirSync(`${data}/${odd}`);
-      const { root } = await succeed({
-        mounts: [{ source: `${data}/${odd}`, target: `/${odd}`, readOnly: true }],
-      });
-      assert.ok(fs.statSync(`${root}/${odd}`).isDirectory());
-    });
-
-    it('leaves out an optional source that is missing, below a file, or out of reach', async () => {
-      fs.mkdirSync(`${data}/locked`);
-      fs.chmodSync(`${data}/locked`, 0);
-      const sources = ['/nosuch', `${data}/file/x`, `${data}/locked/x`];
-      const mounts = sources.map((source, index) => ({ source, target: `/m${index}`, optional: true }));
-      const { root } = await succeed({ mounts });
-      assert.deepEqual(fs.readdirSync(root), ['etc']);
-    });
-
-    it('misses a source', () =>
-      fail(
-        /^image registry\.example\/team\/app:1: cannot mount '\/nosuch' on '\/m' in the container: cannot open '\/nosuch' on this node: No such file or directory$/,
-        { mounts: [{ source: '/nosuch', target: '/m' }] },
-      ));
-
-    it('refuses a file over a directory', () =>
-      fail(
-        /^image .*: cannot mount '.*\/data\/file' on '\/m' in the container: only one of them is a directory$/,
-        { mounts: [{ source: `${data}/file`, target: '/m' }] },
-        (root) => fs.mkdirSync(`${root}/m`),
-      ));
-
-    it('refuses a directory over a file', () =>
-      fail(
-        /^image .*: cannot mount '.*\/data' on '\/m' in the container: .*Not a directory$/,
-        { mounts: [{ source: data, target: '/m' }] },
-        (root) => fs.writeFileSync(`${root}/m`, ''),
-      ));
-
-    it('refuses a target in a loop of links', () =>
-      fail(
-        /^image .*: cannot mount .* on '\/loop\/m' in the container: .*: Too many levels of symbolic links$/,
-        { mounts: [{ source: data, target: '/loop/m' }] },
-        (root) => fs.symlinkSync('loop', `${root}/loop`),
-      ));
-
-    it('refuses a target below a link to nowhere', () =>
-      fail(
-        /^image .*: cannot mount .* on '\/gone\/m' in the container: cannot make the directory \/gone in the container: No such file or directory$/,
-        { mounts: [{ source: data, target: '/gone/m' }] },
-        (root) => fs.symlinkSync('/nosuch/deep', `${root}/gone`),
       ));
   });
 });
