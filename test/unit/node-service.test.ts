@@ -26,14 +26,15 @@ const root = 0;
 const ownUid = 900;
 const digest = (letter: string): string => `sha256:${letter.repeat(64)}`;
 
-/** A store of which nothing matters but what it is asked to keep. */
+/** A store of these blobs, of which nothing matters but which are to go. */
 class StoreDouble {
   readonly directory = '/var/lib/stowage';
-  readonly asked: { keep: Set<string>; dryRun: boolean }[] = [];
+  readonly blobs = ['a', 'b', 'd', 'e', 'f'].map(digest);
+  readonly asked: { remove: string[]; dryRun: boolean }[] = [];
   usage = () => ({ bytes: 5, blobs: 2, maxBytes: 0, maxBlobs: 0, freeBytes: 7 });
   sizeOf = (wanted: string) => Promise.resolve(wanted === digest('d') ? 40 : undefined);
-  removeAllBut(keep: ReadonlySet<string>, dryRun: boolean): Promise<{ blobs: number; bytes: number }> {
-    this.asked.push({ keep: new Set(keep), dryRun });
+  removeAllBut(keep: { has(digest: string): boolean }, dryRun: boolean) {
+    this.asked.push({ remove: this.blobs.filter((blob) => !keep.has(blob)), dryRun });
     return Promise.resolve({ blobs: 1, bytes: 2 });
   }
 }
@@ -125,11 +126,21 @@ describe('node service', () => {
 
   it('keeps what images of others need, whoever prunes', async () => {
     assert.deepEqual(names(await prune(7)), [[7, 'docker.io/library/ubuntu:24.04']]);
-    assert.deepEqual(store.asked, [{ keep: new Set([digest('b'), digest('d')]), dryRun: false }]);
+    assert.deepEqual(store.asked, [{ remove: [digest('a'), digest('e')], dryRun: false }]);
     assert.deepEqual([catalog.list(7), catalog.list(8).length], [[], 1]);
     assert.deepEqual(
       log.map(({ event, uid, images, blobs, bytes }) => [event, uid, images, blobs, bytes]),
       [['pruned', 7, 1, 1, 2]],
+    );
+  });
+
+  it('removes blobs of no image that anybody used only for administrators, whatever is forgotten', async () => {
+    await prune(9);
+    await prune(8, { references: ['app:1'] });
+    await prune(root);
+    assert.deepEqual(
+      store.asked.map(({ remove }) => remove),
+      [[], [digest('b')], [digest('b'), digest('f')]],
     );
   });
 
@@ -149,7 +160,7 @@ describe('node service', () => {
       [8, 'docker.io/library/app:1'],
     ]);
     assert.equal(names(await prune(root, { allUsers: true })).length, 1);
-    assert.deepEqual(store.asked.at(-1)?.keep, new Set());
+    assert.deepEqual(store.asked.at(-1)?.remove, store.blobs);
   });
 
   it('bounds its answers, and says how much it leaves out', async () => {

@@ -110,7 +110,8 @@ export class NodeService {
     });
     // As they are now: afterwards there is nothing left of them.
     const described = await this.#describe(images);
-    const { blobs, bytes } = await forget(images, catalog, store, dryRun);
+    const extent = isAdministrator(uid, this.parts.ownUid) ? 'unneeded' : 'own';
+    const { blobs, bytes } = await forget(images, catalog, store, extent, dryRun);
     if (!dryRun) this.log.write('info', 'pruned', { uid, images: images.length, blobs, bytes });
     return { ...described, removedBlobs: blobs, removedBytes: bytes };
   }

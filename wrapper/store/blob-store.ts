@@ -323,7 +323,7 @@ export class BlobStore {
   }
 
   /** Removes all blobs that are not in `keep` and that nothing needs now, or only counts them. */
-  async removeAllBut(keep: ReadonlySet<string>, dryRun: boolean): Promise<{ blobs: number; bytes: number }> {
+  async removeAllBut(keep: Pick<ReadonlySet<string>, 'has'>, dryRun: boolean): Promise<{ blobs: number; bytes: number }> {
     return this.#guard(async () => {
       await this.#counted;
       const removed = { blobs: 0, bytes: 0 };

@@ -14,17 +14,32 @@ export function choose(images: readonly KnownImage[], { only, unusedSinceMs }: C
   );
 }
 
-/** Forgets images, and removes the blobs that no image of any user needs any more; says how many. */
+/** Which blobs go with the images that are forgotten. */
+export type Extent =
+  /** Those that no image of any user needs any more. */
+  | 'unneeded'
+  /** Of those, the ones that the forgotten images had: what else is there is not for every user to remove. */
+  | 'own';
+
+/** Forgets images, and removes blobs that no other image needs; says how many. */
 export async function forget(
   images: readonly KnownImage[],
   catalog: Catalog,
   store: Pick<BlobStore, 'removeAllBut'>,
+  extent: Extent,
   dryRun: boolean,
 ): Promise<{ blobs: number; bytes: number }> {
   const keyOf = ({ uid, canonical }: KnownImage): string => `${uid} ${canonical}`;
   const leaving = new Set(images.map(keyOf));
-  const staying = catalog.list().filter((image) => !leaving.has(keyOf(image)));
-  const keep = new Set(staying.flatMap(({ digest, blobs }) => [digest, ...blobs.map((blob) => blob.digest)]));
+  const needed = digestsOf(catalog.list().filter((image) => !leaving.has(keyOf(image))));
+  const own = digestsOf(images);
+  const keep = {
+    has: (digest: string): boolean => needed.has(digest) || (extent === 'own' && !own.has(digest)),
+  };
   if (!dryRun) for (const { uid, canonical } of images) catalog.forget(uid, canonical);
   return store.removeAllBut(keep, dryRun);
+}
+
+function digestsOf(images: readonly KnownImage[]): Set<string> {
+  return new Set(images.flatMap(({ digest, blobs }) => [digest, ...blobs.map((blob) => blob.digest)]));
 }
