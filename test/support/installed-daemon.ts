@@ -17,7 +17,10 @@ export class InstalledDaemon {
   #process: ChildProcess | undefined;
   #log = '';
 
-  private constructor(more: string) {
+  private constructor(
+    more: string,
+    private readonly openFiles: number | undefined,
+  ) {
     chmodSync(this.directory, 0o755);
     if (ordinaryUser) chownSync(this.directory, ordinaryUser.uid, ordinaryUser.gid);
     writeFileSync(
@@ -31,15 +34,17 @@ export class InstalledDaemon {
     );
   }
 
-  /** `more` is added to the configuration, in front. */
-  static async start(more = ''): Promise<InstalledDaemon> {
-    const daemon = new InstalledDaemon(more);
+  /** `more` is added to the configuration, in front; it may have `openFiles` files open (RLIMIT_NOFILE). */
+  static async start(more = '', openFiles?: number): Promise<InstalledDaemon> {
+    const daemon = new InstalledDaemon(more, openFiles);
     await daemon.restart();
     return daemon;
   }
 
   async restart(): Promise<void> {
-    const child = spawn(installed('stowaged'), ['--config', this.#config], {
+    const limit = this.openFiles === undefined ? [] : ['prlimit', `--nofile=${this.openFiles}`];
+    const [program, ...args] = [...limit, installed('stowaged')] as [string, ...string[]];
+    const child = spawn(program, [...args, '--config', this.#config], {
       ...ordinaryUser,
       cwd: this.directory,
       env: { PATH: process.env['PATH'] },

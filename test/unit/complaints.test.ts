@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 
-import { OpenCalls } from '../../wrapper/rpc/open-calls.js';
 import { Complaints } from '../../wrapper/telemetry/complaints.js';
 
 describe('Complaints', () => {
@@ -20,19 +19,5 @@ describe('Complaints', () => {
     now += 600_001;
     complaints.write(1, 'noise');
     assert.equal(lines.length, 1);
-  });
-});
-
-describe('OpenCalls', () => {
-  it('leave room for others when one user wants all', () => {
-    const calls = new OpenCalls(3, 2);
-    const own = [calls.begin(1), calls.begin(1), calls.begin(1)];
-    assert.deepEqual(own.map(Boolean), [true, true, false]);
-    assert.ok(calls.begin(2));
-    assert.equal(calls.begin(3), undefined);
-    own[0]?.();
-    own[0]?.();
-    assert.ok(calls.begin(3));
-    assert.equal(calls.begin(3), undefined);
   });
 });

@@ -24,6 +24,8 @@ interface Addon {
   peerCredentials(socketFd: number): PeerCredentials;
   /** unix(7) SCM_RIGHTS: sends one byte with at most 253 descriptors attached; never waits (EAGAIN). */
   sendDescriptors(socketFd: number, byte: number, fds: readonly number[]): void;
+  /** unix(7) SIOCOUTQ: bytes that were sent and that the other side has not received; 0 once it has closed. */
+  unreceivedBytes(socketFd: number): number;
   /** unix(7): one datagram to a path or, after "@", an abstract name; never waits (EAGAIN). */
   sendDatagram(address: string, text: string): void;
   /** flock(2) without waiting: false if somebody else holds it. */

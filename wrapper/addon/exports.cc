@@ -6,6 +6,7 @@
 static Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
     exports.Set("peerCredentials", Napi::Function::New(env, PeerCredentials, "peerCredentials"));
     exports.Set("sendDescriptors", Napi::Function::New(env, SendDescriptors, "sendDescriptors"));
+    exports.Set("unreceivedBytes", Napi::Function::New(env, UnreceivedBytes, "unreceivedBytes"));
     exports.Set("sendDatagram", Napi::Function::New(env, SendDatagram, "sendDatagram"));
     exports.Set("lockFile", Napi::Function::New(env, LockFile, "lockFile"));
     exports.Set("openTemporary", Napi::Function::New(env, OpenTemporary, "openTemporary"));

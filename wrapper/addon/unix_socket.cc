@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -74,6 +76,15 @@ Napi::Value SendDescriptors(const Napi::CallbackInfo &info) {
         throw SystemError(env, sent < 0 ? errno : EIO, "sendmsg");
     }
     return env.Undefined();
+}
+
+Napi::Value UnreceivedBytes(const Napi::CallbackInfo &info) {
+    const Napi::Env env = info.Env();
+    int bytes = 0;
+    if (ioctl(DescriptorArgument(info, 0), SIOCOUTQ, &bytes) != 0) {
+        throw SystemError(env, errno, "ioctl");
+    }
+    return Napi::Number::New(env, bytes);
 }
 
 Napi::Value SendDatagram(const Napi::CallbackInfo &info) {

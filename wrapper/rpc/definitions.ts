@@ -1,6 +1,8 @@
 import type { MethodDefinition, ServiceDefinition } from '@grpc/grpc-js';
 import { grpc, stowage } from '#proto';
 
+import { decodeWeighed } from './message-weight.js';
+
 const { v1 } = stowage;
 const health = grpc.health.v1;
 
@@ -33,7 +35,7 @@ interface Codec<Properties, Message> {
   decode(bytes: Uint8Array): Message;
 }
 
-function method<RequestProperties, Request, ResponseProperties, Response>(
+function method<RequestProperties, Request extends object, ResponseProperties, Response>(
   path: string,
   request: Codec<RequestProperties, Request>,
   response: Codec<ResponseProperties, Response>,
@@ -44,7 +46,8 @@ function method<RequestProperties, Request, ResponseProperties, Response>(
     requestStream,
     responseStream,
     requestSerialize: (message) => Buffer.from(request.encode(message).finish()),
-    requestDeserialize: (bytes) => request.decode(bytes) as unknown as RequestProperties,
+    requestDeserialize: (bytes) =>
+      decodeWeighed(bytes, (all) => request.decode(all)) as unknown as RequestProperties,
     responseSerialize: (message) =>
       Buffer.from(response.encode(message as unknown as ResponseProperties).finish()),
     responseDeserialize: (bytes) => response.decode(bytes),

@@ -1,10 +1,13 @@
+import { constants, type ServerHttp2Stream } from 'node:http2';
+
 import { ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
 
 import { StowageError } from '../error.js';
 import { Turns } from '../policy/turns.js';
 import type { PrepareResponseMessage } from './definitions.js';
-import { OpenCalls } from './open-calls.js';
+import { weightOf } from './message-weight.js';
 import { peerFromLabel } from './peer.js';
+import { Quota } from './quota.js';
 import { statusOf } from './status.js';
 
 /** Messages that are being received, of all users and of one: as many times 4 MiB may be held for those that never end. */
@@ -12,10 +15,16 @@ const mostReads = 12;
 const mostReadsPerUser = 4;
 /** How long a client may take to send its request, once it is its turn. */
 const patienceMs = 10_000;
+/** How long the end of a call may take to be on its way. */
+const partingMs = 100;
 
 /** Calls that are open, of all users and of one: each takes some memory, whatever it says. */
 const mostCalls = 2048;
 const mostCallsPerUser = 512;
+
+/** Messages of calls that are open, in bytes of memory, of all users and of one. */
+const mostHeldBytes = 48 * 1024 * 1024;
+const mostHeldBytesPerUser = 16 * 1024 * 1024;
 
 /**
  * Receives messages a few at a time, and only those that something is expected of: the request, and the answer to
@@ -23,11 +32,13 @@ const mostCallsPerUser = 512;
  */
 export function readInTurns(): ServerInterceptor {
   const turns = new Turns(mostReads, mostReadsPerUser);
-  const calls = new OpenCalls(mostCalls, mostCallsPerUser);
+  const calls = new Quota(mostCalls, mostCallsPerUser);
+  const held = new Quota(mostHeldBytes, mostHeldBytesPerUser);
   return (method, call) => {
     const { uid } = peerFromLabel(call.getPeer());
     return new ReadInTurns(call, method.requestStream, {
-      begin: () => calls.begin(uid),
+      begin: () => calls.take(uid),
+      hold: (bytes) => held.take(uid, bytes),
       turn: (signal) => turns.take(uid, signal),
     });
   };
@@ -37,6 +48,8 @@ export function readInTurns(): ServerInterceptor {
 interface Shares {
   /** undefined if there are too many open; otherwise to be called at the end. */
   begin(): (() => void) | undefined;
+  /** undefined if too much is held already; otherwise to be called when the message is no longer needed. */
+  hold(bytes: number): (() => void) | undefined;
   turn(signal: AbortSignal): Promise<() => void>;
 }
 
@@ -50,6 +63,9 @@ class ReadInTurns extends ServerInterceptingCall {
   #isFirst = true;
   #finish: () => void = () => undefined;
   #leave: () => void = () => undefined;
+  /** Let go of the request, which is needed to the end, and of the last answer, until the next one comes. */
+  #dropRequest: (() => void) | undefined;
+  #dropAnswer: (() => void) | undefined;
 
   constructor(
     call: NextCall,
@@ -62,12 +78,14 @@ class ReadInTurns extends ServerInterceptingCall {
           // A call that was taken back before this is never heard of again.
           onReceiveMetadata: (metadata, pass) => {
             const leave = shares.begin();
-            if (!leave) return this.#refuse();
+            if (!leave) return this.#refuse(`more than ${mostCallsPerUser} calls are open`);
             this.#leave = leave;
             pass(metadata);
           },
           onReceiveMessage: (message, pass) => {
             this.#finish();
+            if (!this.#hold(message as object))
+              return this.#refuse('calls that are open hold too much of its memory');
             pass(message);
           },
           onReceiveHalfClose: (pass) => {
@@ -82,6 +100,7 @@ class ReadInTurns extends ServerInterceptingCall {
       },
       sendStatus: (outcome, pass) => {
         this.#end();
+        hangUp(call);
         pass(outcome);
       },
     });
@@ -121,10 +140,17 @@ class ReadInTurns extends ServerInterceptingCall {
     else super.startRead();
   }
 
-  /** The handler never hears of the call. */
-  #refuse(): void {
-    const problem = `more than ${mostCallsPerUser} calls to stowaged of this node are open`;
-    this.#fail(new StowageError('too-many-calls', `${problem}; try again when some have ended`));
+  #hold(message: object): boolean {
+    this.#dropAnswer?.();
+    const drop = this.shares.hold(weightOf(message));
+    if (this.#dropRequest) this.#dropAnswer = drop;
+    else this.#dropRequest = drop;
+    return drop !== undefined;
+  }
+
+  #refuse(problem: string): void {
+    const sentence = `you ask too much of stowaged of this node at once: ${problem}; try again when some have ended`;
+    this.#fail(new StowageError('too-many-calls', sentence));
   }
 
   #giveUp(): void {
@@ -141,5 +167,20 @@ class ReadInTurns extends ServerInterceptingCall {
     this.#finish();
     this.#over.abort();
     this.#leave();
+    this.#dropRequest?.();
+    this.#dropAnswer?.();
   }
+}
+
+/**
+ * Ends the client's side of a call that is over: until it does so itself, grpc-js would hold what it received last.
+ * RFC 9113, section 8.1, allows it after a whole answer.
+ */
+function hangUp(call: NextCall): void {
+  // Not in the documentation of grpc-js, which has no other way.
+  const { stream } = call as { stream?: ServerHttp2Stream };
+  stream?.once('finish', () => {
+    // What ends the answer is still to be written then.
+    setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), partingMs).unref();
+  });
 }

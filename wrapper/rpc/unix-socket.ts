@@ -16,6 +16,7 @@ export async function listenAt(
   path: string,
   mode: number,
   onConnection: (socket: Socket) => void,
+  { allowHalfOpen = false } = {},
 ): Promise<Server> {
   if (Buffer.byteLength(path) > longestPath) {
     throw new StowageError(
@@ -23,7 +24,7 @@ export async function listenAt(
       `socket ${path} has a path of ${Buffer.byteLength(path)} bytes, and ${longestPath} are the most; choose a shorter one`,
     );
   }
-  const server = createServer({ allowHalfOpen: false }, onConnection);
+  const server = createServer({ allowHalfOpen }, onConnection);
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o755 });
     await removeStale(path);
