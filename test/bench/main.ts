@@ -1,23 +1,25 @@
 // npm run bench: what test/support/bench.mjs runs, in namespaces of its own.
 import { parseArgs } from 'node:util';
 import { benchPull } from './pull.js';
+import { benchStart } from './start.js';
 import { benchUnpack } from './unpack.js';
 
-const usage = `usage: npm run bench -- pull|unpack [--json FILE] [--rounds N] [--only NAME]
+const usage = `usage: npm run bench -- pull|start|unpack [--json FILE] [--rounds N] [--only NAME]
 
   pull    how fast images come from a registry into the store, beside curl
+  start   what an image that is on the node adds to srun
   unpack  how fast layers become a tree, beside tar, bsdtar, umoci and bare decompression
 
   --json FILE  writes the numbers as JSON as well
-  --rounds N   runs each so often; default 5, of pull 3
-  --only NAME  measures the images alone that have NAME in their names: --only 'gzip, 1 '`;
+  --rounds N   runs each so often; default 5, of pull 3, of start 30
+  --only NAME  measures alone what has NAME in its name: --only 'gzip, 1 '`;
 
 interface Options {
   readonly values: { json?: string; rounds?: string; only: string; help: boolean };
   readonly positionals: readonly string[];
 }
 
-const defaultRounds: Readonly<Record<string, number>> = { pull: 3, unpack: 5 };
+const defaultRounds: Readonly<Record<string, number>> = { pull: 3, start: 30, unpack: 5 };
 
 const parse = (args: string[]): Options =>
   parseArgs({
@@ -52,6 +54,7 @@ const main = async (signal: AbortSignal): Promise<number> => {
   }
   const options = { rounds, only: values.only, json: values.json, scratch };
   if (what === 'pull') await benchPull(options, signal);
+  else if (what === 'start') await benchStart(options, signal);
   else await benchUnpack({ ...options, making }, signal);
   return 0;
 };

@@ -43,8 +43,8 @@ export class InstalledDaemon {
 
   async restart(): Promise<void> {
     const limit = this.openFiles === undefined ? [] : ['prlimit', `--nofile=${this.openFiles}`];
-    const [program, ...args] = [...limit, installed('stowaged')] as [string, ...string[]];
-    const child = spawn(program, [...args, '--config', this.#config], {
+    const command = [...limit, installed('stowaged'), '--config', this.#config];
+    const child = spawn('env', command, {
       ...ordinaryUser,
       cwd: this.directory,
       env: { PATH: process.env['PATH'] },

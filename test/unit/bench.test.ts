@@ -13,6 +13,9 @@ import { planImage, type PlannedEntry } from '../bench/image/plan.js';
 import { layerEntries, tarStream } from '../bench/image/tar-stream.js';
 import { pullRow } from '../bench/pull-report.js';
 import { rowOf } from '../bench/report.js';
+import { phasesOf } from '../bench/start-phases.js';
+import { startRow, startTable } from '../bench/start-report.js';
+import { parseTrace } from '../bench/step-trace.js';
 import { parseUsage } from '../bench/stowage-unpack.js';
 import { parseSystemCalls } from '../bench/system-calls.js';
 import { table } from '../bench/table.js';
@@ -192,5 +195,51 @@ describe('the numbers of the benchmark', () => {
       ]),
       ['case     s', 'a     10.5'],
     );
+  });
+});
+
+describe('what an image adds to srun', () => {
+  const trace = `# tracer: nop
+           slurmd-5       [000] .....   100.000000: sched_process_fork: comm=slurmd pid=5 child_comm=slurmstepd child_pid=10
+       slurmstepd-10      [000] .....   100.010000: sched_process_fork: comm=slurmstepd pid=10 child_comm=slurmstepd child_pid=11
+       slurmstepd-10      [000] .....   100.011000: sched_process_fork: comm=slurmstepd pid=10 child_comm=slurmstepd child_pid=12
+       slurmstepd-11      [001] d..1.   100.014000: sched_process_fork: comm=slurmstepd pid=11 child_comm=slurmstepd child_pid=13
+    stowage-enter-13      [000] .....   100.015000: sched_process_exec: filename=/x/stowage-enter pid=13 old_pid=13
+             srun-99      [000] .....   100.015500: sys_connect(fd: 3, uservaddr: 7ffe, addrlen: 6e)
+    stowage-enter-13      [000] .....   100.016000: sys_connect(fd: 4, uservaddr: 7ffe, addrlen: 6e)
+    stowage-enter-13      [000] .....   100.019000: sys_unshare(unshare_flags: 10020000)
+    stowage-enter-13      [001] .....   100.020000: sys_pivot_root(new_root: 55d, put_old: 55d)
+    stowage-enter-13      [001] .....   100.020500: sched_process_exit: comm=stowage-enter pid=13 prio=120
+       slurmstepd-11      [001] .....   100.021000: sys_setns(fd: 10, flags: 10020000)
+       slurmstepd-12      [000] .....   100.021500: sys_setns(fd: 10, flags: 10020000)
+          busybox-11      [001] .....   100.022000: sched_process_exec: filename=/bin/busybox pid=11 old_pid=11
+          busybox-12      [000] .....   100.024500: sched_process_exec: filename=/bin/busybox pid=12 old_pid=12
+    stowage-enter-70      [000] .....   100.030000: sched_process_exec: filename=/x/stowage-enter pid=70 old_pid=70
+`;
+  const rounded = (phases: object) =>
+    Object.fromEntries(Object.entries(phases).map(([name, ms]) => [name, Number((ms as number).toFixed(3))]));
+
+  it('is told by phase from the events of the kernel, of steps that are whole', () => {
+    assert.deepEqual(phasesOf(parseTrace(trace), '/x/stowage-enter').map(rounded), [
+      { slurm: 4, fork: 1, begin: 1, prepare: 3, mount: 1, finish: 0.5, join: 1.5, others: 2.5 },
+    ]);
+    assert.deepEqual(phasesOf(parseTrace(trace), '/y/stowage-enter'), []);
+  });
+
+  const row = (ranks: number, added: number) =>
+    startRow({ name: `${ranks}`, ranks, bare: [10, 50, 11], image: [12, 50 + added, 14], phases: [] });
+
+  it('is the median of the differences between neighbours, whatever slowed both', () => {
+    assert.deepEqual(
+      { ...row(1, 2.5), runs_ms: undefined },
+      {
+        ...{ case: '1', ranks: 1, bare_ms: 11, image_ms: 14, overhead_ms: 2.5, fastest_overhead_ms: 2 },
+        ...{ phases_ms: {}, runs_ms: undefined },
+      },
+    );
+  });
+
+  it('is told for each further rank', () => {
+    assert.match(startTable([row(1, 2.5), row(6, 3)])[2] ?? '', / 0\.100 ms$/);
   });
 });
