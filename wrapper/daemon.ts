@@ -140,11 +140,12 @@ async function closeAll(opened: Opened): Promise<void> {
 }
 
 /** Loaded only where a site wants metrics: it takes some megabytes. */
-async function prometheus({ running, store }: Workshop): Promise<PrometheusMetrics> {
+async function prometheus({ running, store, registry }: Workshop): Promise<PrometheusMetrics> {
   const { PrometheusMetrics } = await import('./telemetry/prometheus.js');
   return new PrometheusMetrics({
     requests: () => running.counts,
     store: () => store.usage(),
+    exchanges: () => registry.exchanges,
     trees: treeStore,
   });
 }

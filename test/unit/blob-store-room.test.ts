@@ -166,6 +166,7 @@ describe('BlobStore, and its budgets', () => {
     store.update(storeConfig(directory, { maxBlobs: 1 }));
     while ((await here()) !== 'c') await sleep(5);
     assert.equal(store.usage().maxBlobs, 1);
+    assert.equal(store.usage().evictedBlobs, 2);
   });
 
   it('counts what is here when it starts', async () => {
@@ -188,7 +189,7 @@ describe('BlobStore, and its budgets', () => {
     assert.equal(await here(), 'abcd');
     assert.deepEqual(await store.removeAllBut(keep, false), { blobs: 2, bytes: 200 });
     assert.equal(await here(), 'ab');
-    assert.deepEqual([store.usage().blobs, store.usage().bytes], [2, 200]);
+    assert.deepEqual([store.usage().blobs, store.usage().bytes, store.usage().evictedBlobs], [2, 200, 0]);
   });
 
   for (const code of ['ENOSPC', 'EDQUOT']) {

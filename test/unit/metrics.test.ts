@@ -11,7 +11,8 @@ import { readFileSync } from 'node:fs';
 
 const gauged = {
   requests: () => ({ running: 2, waiting: 1 }),
-  store: () => ({ bytes: 10, blobs: 3 }),
+  store: () => ({ bytes: 10, blobs: 3, evictedBlobs: 4 }),
+  exchanges: () => [{ method: 'GET', status: '2xx', count: 6 }],
   trees: tmpdir(),
 };
 
@@ -42,10 +43,18 @@ describe('metrics', () => {
       'stowage_requests_running 2',
       'stowage_requests_waiting 1',
       'stowage_store_bytes 10',
+      'stowage_evicted_blobs_total 4',
+      'stowage_registry_requests_total{method="GET",status="2xx"} 6',
     ]) {
       assert.ok(text.split('\n').includes(line), `${line} in\n${text}`);
     }
     assert.doesNotMatch(text, /phase="other"/);
+  });
+
+  it('count once what was counted elsewhere, however often they are asked for', async () => {
+    const metrics = filled();
+    await metrics.text();
+    assert.match(await metrics.text(), /^stowage_evicted_blobs_total 4$/m);
   });
 
   it('leave out what cannot be known', async () => {

@@ -46,6 +46,15 @@ describe('RegistryClient', () => {
     assert.equal(await session.headManifest(reference(), waiting), manifest.digest);
   });
 
+  it('counts its requests by method and what came of them', async () => {
+    registry.inject(/manifests/, { kind: 'status', status: 503 });
+    registry.inject(/manifests/, { kind: 'reset' });
+    await session.manifest(reference(), waiting);
+    await session.headManifest(reference(), waiting);
+    const counted = client.exchanges.map(({ method, status, count }) => `${method} ${status} ${count}`);
+    assert.deepEqual(counted.sort(), ['GET 2xx 1', 'GET 5xx 1', 'GET none 1', 'HEAD 2xx 1']);
+  });
+
   it('leaves the answer to GET where HEAD is refused', async () => {
     registry.inject(/manifests/, { kind: 'status', status: 405 });
     assert.equal(await session.headManifest(reference(), waiting), undefined);

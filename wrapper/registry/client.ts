@@ -1,4 +1,5 @@
 import { AnonymousTokens } from './anonymous-tokens.js';
+import type { ExchangeCount } from './exchange-counts.js';
 import { type HttpLimits, HttpTransport } from './http.js';
 import type { AskLogin } from './login.js';
 import { RestingMirrors } from './mirrors.js';
@@ -44,6 +45,11 @@ export class RegistryClient {
     this.#common.transport.update(limits);
     this.#common.tokens.clear();
     this.#common.resting.clear();
+  }
+
+  /** Requests to registries and to what they refer to, such as services for tokens. */
+  get exchanges(): readonly ExchangeCount[] {
+    return this.#common.transport.exchanges.list();
   }
 
   close(): void {

@@ -6,6 +6,7 @@ import { StowageError } from '../error.js';
 import { Agents } from './agents.js';
 import { Authorities } from './authorities.js';
 import { connectionError, RegistryError } from './error.js';
+import { ExchangeCounts } from './exchange-counts.js';
 import { proxyFor } from './proxy.js';
 
 export interface HttpLimits {
@@ -48,6 +49,7 @@ export type Transport = Pick<HttpTransport, 'send'>;
  */
 export class HttpTransport {
   readonly #agents = new Agents();
+  readonly exchanges = new ExchangeCounts();
 
   constructor(private limits: HttpLimits) {}
 
@@ -66,7 +68,10 @@ export class HttpTransport {
       const identity = proxy && { checkServerIdentity: identityOf(url) };
       const outgoing = (secure ? https : http).request(url, { method, headers, agent, signal, ...identity });
       this.#limitWaiting(outgoing, secure, who);
+      let isAnswered = false;
       outgoing.once('response', (incoming) => {
+        isAnswered = true;
+        this.exchanges.count(method, incoming.statusCode);
         // Whoever reads the body sees its errors; an answer that nobody reads must not bring the daemon down.
         incoming.on('error', () => undefined);
         resolve({
@@ -82,6 +87,7 @@ export class HttpTransport {
         if (statusCode !== 200) outgoing.destroy(proxyRefuses(who, statusCode));
       });
       outgoing.on('error', (error) => {
+        if (!isAnswered) this.exchanges.count(method, undefined);
         if (signal.aborted) reject(asError(signal.reason));
         else reject(error instanceof StowageError ? error : connectionError(registry, error, who));
       });

@@ -49,6 +49,8 @@ export interface StoreUsage {
   maxBlobs: number;
   /** Of the file system. */
   freeBytes: number;
+  /** Removed since the start because of limits and age. */
+  evictedBlobs: number;
   shared?: { directory: string; problem: string };
 }
 
@@ -316,14 +318,18 @@ export class BlobStore {
     const { maxBytes, maxBlobs } = this.config;
     const { bytes, blobs } = this.#census;
     const { bavail, bsize } = statfsSync(this.directory);
-    const usage = { bytes, blobs, maxBytes, maxBlobs, freeBytes: bavail * bsize };
+    const { evictedBlobs } = this.#room;
+    const usage = { bytes, blobs, maxBytes, maxBlobs, freeBytes: bavail * bsize, evictedBlobs };
     if (!this.shared) return usage;
     const { directory, problem } = this.shared;
     return { ...usage, shared: { directory, problem } };
   }
 
   /** Removes all blobs that are not in `keep` and that nothing needs now, or only counts them. */
-  async removeAllBut(keep: Pick<ReadonlySet<string>, 'has'>, dryRun: boolean): Promise<{ blobs: number; bytes: number }> {
+  async removeAllBut(
+    keep: Pick<ReadonlySet<string>, 'has'>,
+    dryRun: boolean,
+  ): Promise<{ blobs: number; bytes: number }> {
     return this.#guard(async () => {
       await this.#counted;
       const removed = { blobs: 0, bytes: 0 };

@@ -48,6 +48,8 @@ export class Room {
   /** The longest unused first; the last use may have been since. */
   #candidates: StoredBlob[] = [];
   #turn: Promise<unknown> = Promise.resolve();
+  /** Blobs that were removed to make room or because of their age, since the start. */
+  evictedBlobs = 0;
 
   constructor(
     private readonly premises: Premises,
@@ -99,7 +101,7 @@ export class Room {
         const before = Date.now() - maxAgeMs;
         await this.premises.census.take(async (blob) => {
           const mayGo = blob.usedAtMs < before && this.premises.isIdle(blob.digest);
-          if (mayGo) await this.premises.remove(blob);
+          if (mayGo) await this.#removeOne(blob);
         });
       }
       for (let shortage; (shortage = await this.#shortage());) {
@@ -164,13 +166,18 @@ export class Room {
       const candidate = candidates[next] as StoredBlob;
       const now = await this.premises.find(candidate.digest);
       if (!now || now.usedAtMs > candidate.usedAtMs || !this.premises.isIdle(candidate.digest)) continue;
-      await this.premises.remove(now);
+      await this.#removeOne(now);
       removed = true;
       bytes -= now.bytes;
       blobs--;
     }
     this.#candidates = candidates.slice(next);
     return removed;
+  }
+
+  async #removeOne(blob: StoredBlob): Promise<void> {
+    await this.premises.remove(blob);
+    this.evictedBlobs++;
   }
 
   /** How much nothing needs now, and of that what was not used for longest. */

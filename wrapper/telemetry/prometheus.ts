@@ -8,7 +8,8 @@ import type { EndedRequest, Metrics } from './metrics.js';
 /** What is looked up when somebody asks for the metrics. */
 export interface Gauged {
   requests(): { running: number; waiting: number };
-  store(): { bytes: number; blobs: number } | undefined;
+  store(): { bytes: number; blobs: number; evictedBlobs: number } | undefined;
+  exchanges(): readonly { method: string; status: string; count: number }[];
   /** The mount point of the trees, run-stowage-trees.mount. */
   trees: string;
 }
@@ -69,6 +70,7 @@ export class PrometheusMetrics implements Metrics {
       registers,
     });
     this.#gauge(gauged);
+    this.#countElsewhere(gauged);
     for (const result of ['downloaded', 'cached', 'unpacked']) this.#pulls.inc({ result }, 0);
     this.#requests.inc({ code: 'ok' }, 0);
   }
@@ -96,6 +98,30 @@ export class PrometheusMetrics implements Metrics {
 
   connectionRefused(): void {
     this.#refusedConnections.inc();
+  }
+
+  /** What is counted where it happens, and read when somebody asks for the metrics. */
+  #countElsewhere(gauged: Gauged): void {
+    const registers = [this.#registry];
+    new Counter({
+      name: 'stowage_evicted_blobs_total',
+      help: 'Blobs removed from the node because of limits or age.',
+      registers,
+      collect() {
+        this.reset();
+        this.inc(gauged.store()?.evictedBlobs ?? 0);
+      },
+    });
+    new Counter({
+      name: 'stowage_registry_requests_total',
+      help: 'HTTP requests to registries and their token services, by method and class of the answer.',
+      labelNames: ['method', 'status'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { method, status, count } of gauged.exchanges()) this.inc({ method, status }, count);
+      },
+    });
   }
 
   #gauge(gauged: Gauged): void {
