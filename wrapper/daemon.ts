@@ -35,7 +35,6 @@ type Opened = { close(): void | Promise<void> }[];
 export class Daemon {
   private constructor(
     private readonly workshop: Workshop,
-    private readonly image: ImageService,
     private readonly health: HealthService,
     private readonly api: ApiSocket,
     private readonly opened: Opened,
@@ -68,7 +67,7 @@ export class Daemon {
     const health = new HealthService();
     opened.push(await BlobSocket.open(blobSocket, mode, tickets, store, log));
     const api = await ApiSocket.open(socket, mode, { image, node, health }, log, metrics);
-    return new Daemon(workshop, image, health, api, opened);
+    return new Daemon(workshop, health, api, opened);
   }
 
   /** Rejects unless a caller of the socket gets an answer within that time. */
@@ -97,10 +96,10 @@ export class Daemon {
     this.api.stopListening();
     this.health.stop();
     const deadline = performance.now() + finishMs;
-    while (this.image.runningCount > 0 && performance.now() < deadline) {
+    while (this.workshop.running.callCount > 0 && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    this.image.abortAll(
+    this.workshop.running.abortAll(
       new StowageError('daemon-stopping', 'stowaged of this node is being restarted; try again in a minute'),
     );
     await this.api.close(closeMs);

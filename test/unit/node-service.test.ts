@@ -176,11 +176,15 @@ describe('node service', () => {
     const job = { jobId: 42, stepId: 0, nodeName: 'n1' };
     for (const uid of [7, 8]) {
       const request = { uid, job, reference: `image-of-${uid}`, progress: {}, beganMs: 0, prefetch: false };
-      running.add(request).update({
+      const handle = running.begin(() => undefined);
+      handle.describe(request);
+      handle.update({
         phase: uid === 8 ? ProgressPhase.PHASE_WAITING : ProgressPhase.PHASE_DOWNLOADING,
         detail: 'x'.repeat(10_000),
       });
     }
+    // One that has said nothing yet is none that could be shown.
+    running.begin(() => undefined);
     const seenBy = async (uid: number): Promise<unknown[]> => {
       const answer = await call<GetStatusResponseMessage>(uid, 'getStatus', {});
       assert.deepEqual([answer.runningRequests, answer.waitingRequests], [2, 1]);

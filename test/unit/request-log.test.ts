@@ -9,7 +9,8 @@ import {
   type ReportUnpackedRequestMessage,
   RequestedPull,
 } from '../../wrapper/rpc/definitions.js';
-import { RunningRequests } from '../../wrapper/rpc/running.js';
+import { StowageError } from '../../wrapper/error.js';
+import { type RunningHandle, RunningRequests } from '../../wrapper/rpc/running.js';
 import { client, failure, TestDaemon } from '../support/test-daemon.js';
 
 describe('what stowaged writes down about requests', () => {
@@ -127,8 +128,11 @@ describe('RunningRequests', () => {
       beganMs: 0,
       prefetch: false,
     });
-    const first = running.add(entry(1));
-    const second = running.add(entry(2));
+    const [first, second] = [1, 2].map((uid) => {
+      const handle = running.begin(() => undefined);
+      handle.describe(entry(uid));
+      return handle;
+    }) as [RunningHandle, RunningHandle];
     first.update({ phase: ProgressPhase.PHASE_WAITING, detail: 'a turn' }, 'docker.io/library/x:1');
     assert.deepEqual(running.counts, { running: 1, waiting: 1 });
     assert.deepEqual(
@@ -140,5 +144,16 @@ describe('RunningRequests', () => {
       running.list().map(({ uid }) => uid),
       [1],
     );
+  });
+
+  it('ends all that are under way, those too that have said nothing yet', () => {
+    const running = new RunningRequests();
+    const reasons: string[] = [];
+    for (const name of ['first', 'second'])
+      running.begin(({ message }) => void reasons.push(`${name}: ${message}`));
+    running.begin(() => reasons.push('one that has ended')).end();
+    assert.deepEqual([running.callCount, running.list()], [2, []]);
+    running.abortAll(new StowageError('daemon-stopping', 'bye'));
+    assert.deepEqual(reasons, ['first: bye', 'second: bye']);
   });
 });

@@ -24,7 +24,6 @@ import { admitCaller } from '../policy/caller.js';
 import { readSettings } from '../settings/read-settings.js';
 import { type Ending, logRequest, logSettingsRefused, logUnpacked } from './request-log.js';
 import { checkReport, checkRequest, jobOf, shownReference, thisSide } from './request.js';
-import type { RunningHandle } from './running.js';
 import { checkSettingsRequest } from './settings-request.js';
 import { asStowageError, statusOf } from './status.js';
 import type { Request, Workshop } from './workshop.js';
@@ -40,7 +39,6 @@ const leavingMs = 100;
 
 /** Between gRPC and the functions that do the work: translates, times, logs. */
 export class ImageService {
-  readonly #running = new Set<AbortController>();
   readonly #reports = new AwaitedReports();
   readonly #complaints: Complaints;
 
@@ -50,15 +48,6 @@ export class ImageService {
     private readonly metrics: Metrics,
   ) {
     this.#complaints = new Complaints(log);
-  }
-
-  get runningCount(): number {
-    return this.#running.size;
-  }
-
-  /** Fails every Prepare that is under way. */
-  abortAll(reason: StowageError): void {
-    for (const controller of this.#running) controller.abort(reason);
   }
 
   getVersion(
@@ -105,10 +94,10 @@ export class ImageService {
 
   async prepare(call: PrepareCall): Promise<void> {
     const controller = new AbortController();
-    let running: RunningHandle | undefined;
+    const running = this.workshop.running.begin((reason) => controller.abort(reason));
     const progress = new ProgressReporter(
       (event) => {
-        running?.update(event, request.notes.image);
+        running.update(event, request.notes.image);
         call.write({ progress: event });
       },
       () => !call.writableNeedDrain,
@@ -131,7 +120,6 @@ export class ImageService {
       stopwatch: new Stopwatch(),
       notes: {},
     };
-    this.#running.add(controller);
     call.on('cancelled', () => controller.abort(new Cancelled()));
     call.on('data', (message: PrepareRequestMessage) => conversation.receive(message));
     // Of a caller who goes away the end is seen first.
@@ -142,7 +130,7 @@ export class ImageService {
       request.callerUid = peerFromLabel(call.getPeer()).uid;
       call.write({ welcome: thisSide });
       said = await conversation.request();
-      running = this.workshop.running.add({
+      running.describe({
         uid: request.callerUid,
         job: jobOf(said.job),
         reference: shownReference(said),
@@ -162,8 +150,7 @@ export class ImageService {
       if (!(failure instanceof Cancelled)) call.emit('error', statusOf(naming(request.notes.image, failure)));
     } finally {
       progress.close();
-      running?.end();
-      this.#running.delete(controller);
+      running.end();
       this.#end(said, request, performance.now() - began, failure);
     }
   }

@@ -1,3 +1,4 @@
+import type { StowageError } from '../error.js';
 import { type PrepareResponseMessage, ProgressPhase } from './definitions.js';
 
 export type RunningProgress = NonNullable<PrepareResponseMessage['progress']>;
@@ -14,35 +15,58 @@ export interface RunningRequest {
   prefetch: boolean;
 }
 
+/** A call, of which nothing is known until it has said what it wants. */
+interface Call {
+  abort: (reason: StowageError) => void;
+  request: RunningRequest | undefined;
+}
+
 /** What the one who works on a request says about it. */
 export interface RunningHandle {
+  /** `request` may be changed until its end. */
+  describe(request: RunningRequest): void;
   /** `reference` is given as soon as the name in full is known. */
   update(progress: RunningProgress, reference?: string): void;
   end(): void;
 }
 
-/** The requests under way. */
+/** The calls under way. */
 export class RunningRequests {
-  readonly #requests = new Set<RunningRequest>();
+  readonly #calls = new Set<Call>();
 
-  /** `request` may be changed until its end. */
-  add(request: RunningRequest): RunningHandle {
-    this.#requests.add(request);
+  /** `abort` ends the call. */
+  begin(abort: Call['abort']): RunningHandle {
+    const call: Call = { abort, request: undefined };
+    this.#calls.add(call);
     return {
-      update: (progress, reference = request.reference) => Object.assign(request, { progress, reference }),
-      end: () => this.#requests.delete(request),
+      describe: (request) => (call.request = request),
+      update: (progress, reference = call.request?.reference) => {
+        if (call.request) Object.assign(call.request, { progress, reference });
+      },
+      end: () => this.#calls.delete(call),
     };
+  }
+
+  /** Those that have said nothing yet are among them. */
+  get callCount(): number {
+    return this.#calls.size;
+  }
+
+  abortAll(reason: StowageError): void {
+    for (const { abort } of this.#calls) abort(reason);
   }
 
   /** Of one user or of all, the oldest first. */
   list(uid?: number): RunningRequest[] {
-    return [...this.#requests].filter((request) => uid === undefined || request.uid === uid);
+    return [...this.#calls].flatMap(({ request }) =>
+      request && (uid === undefined || request.uid === uid) ? [request] : [],
+    );
   }
 
   /** Of all users; those that wait, for their turn or for a registry, are not among the running ones. */
   get counts(): { running: number; waiting: number } {
-    let waiting = 0;
-    for (const { progress } of this.#requests) if (progress.phase === ProgressPhase.PHASE_WAITING) waiting++;
-    return { running: this.#requests.size - waiting, waiting };
+    const all = this.list();
+    const waiting = all.filter(({ progress }) => progress.phase === ProgressPhase.PHASE_WAITING).length;
+    return { running: all.length - waiting, waiting };
   }
 }
