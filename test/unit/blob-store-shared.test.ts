@@ -19,7 +19,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { RegistryError } from '../../wrapper/registry/error.js';
 import { type BlobSource, BlobStore, type DownloadEvent } from '../../wrapper/store/blob-store.js';
 import { BoundedCalls, CallHangs } from '../../wrapper/store/bounded-calls.js';
-import { type Claim, Claims } from '../../wrapper/store/claims.js';
+import { type Claim, Claims, pauseAfter } from '../../wrapper/store/claims.js';
 import { SharedDirectory } from '../../wrapper/store/shared-directory.js';
 import { SharedFiles } from '../../wrapper/store/shared-files.js';
 import { logTo } from '../../wrapper/telemetry/log.js';
@@ -92,6 +92,12 @@ describe('BlobStore, with a directory that nodes share', () => {
     await (await node('3')).ensure(sibling, never, caller());
   });
 
+  /** What has another name is on its way to become a claim, and may come second. */
+  const claimed = async (): Promise<void> => {
+    const names = (): Promise<string[]> => readdir(join(shared, 'claims')).catch(() => []);
+    while (!(await names()).some((name) => /^[0-9a-f]{64}$/.test(name))) await aMoment();
+  };
+
   it('waits while another node downloads, and says so', async () => {
     let go = (): void => undefined;
     const may = new Promise<void>((resolve) => (go = resolve));
@@ -100,7 +106,7 @@ describe('BlobStore, with a directory that nodes share', () => {
       yield bytes;
     });
     const first = (await node('1')).ensure(blob, slow, caller());
-    while ((await readdir(join(shared, 'claims')).catch(() => [])).length === 0) await aMoment();
+    await claimed();
     const heard: DownloadEvent[] = [];
     const second = (await node('2')).ensure(blob, never, caller(undefined, heard));
     while (heard.length === 0) await aMoment();
@@ -117,7 +123,7 @@ describe('BlobStore, with a directory that nodes share', () => {
     });
     const leaving = [new AbortController(), new AbortController()] as const;
     const first = (await node('1')).ensure(blob, hanging, caller(leaving[0].signal));
-    while ((await readdir(join(shared, 'claims')).catch(() => [])).length === 0) await aMoment();
+    await claimed();
     const second = (await node('2')).ensure(blob, never, caller(leaving[1].signal));
     await sleep(50);
     for (const { controller, call } of [
@@ -292,6 +298,22 @@ describe('BlobStore, with a directory that nodes share', () => {
     while ((await readdir(join(shared, 'incoming'))).length > 1) await aMoment();
     assert.deepEqual(await readdir(join(shared, 'incoming')), ['young']);
     assert.ok((await stat(inShared('blobs'))).isFile());
+  });
+});
+
+describe('looks at a claim of another node', () => {
+  const times = { beatMs: 3000, staleMs: 15_000, lookMs: 500 };
+  const looksWithin = (ms: number): number => {
+    let looks = 0;
+    for (let waitedMs = 0; waitedMs < ms; waitedMs += pauseAfter(waitedMs, times)) looks++;
+    return looks;
+  };
+
+  it('become rarer the longer it takes, and never so rare that a dead node goes unnoticed', () => {
+    assert.ok(looksWithin(4000) >= 8, 'an image that comes soon is not waited for');
+    const looks = looksWithin(10 * 60_000);
+    assert.ok(looks < 300, `${looks} looks in ten minutes`);
+    for (const waitedMs of [0, 10_000, 1e9]) assert.ok(pauseAfter(waitedMs, times) <= times.staleMs / 5);
   });
 });
 

@@ -10,7 +10,7 @@ export interface ClaimTimes {
   beatMs: number;
   /** A claim that has not changed for so long is nobody's; several beats. */
   staleMs: number;
-  /** How often those look who wait. */
+  /** How often those look who wait, at first; who has waited for long looks less often. */
   lookMs: number;
 }
 
@@ -54,20 +54,25 @@ export class Claims {
     if (await this.files.createWhole(first, contentOf(token, 0)))
       return this.#hold({ paths: [first], tokens: [token] });
     onWait();
-    const { staleMs, lookMs } = this.times;
-    // Looks are counted rather than time: what passed while this node slept says nothing about the others.
-    const mostLooks = Math.ceil((staleMs * (1 + Math.random() / 3)) / lookMs);
+    const { staleMs } = this.times;
+    // Pauses are summed up rather than time measured: what passed while this node slept says nothing about the others.
+    const patienceMs = staleMs * (1 + Math.random() / 3);
+    let waitedMs = 0;
+    let silentMs = 0;
     let seen: string | undefined;
-    for (let looks = 0; ; looks++) {
+    for (;;) {
       const holder = await this.#find(first);
       if (!holder) return undefined;
-      if (holder.content !== seen) [seen, looks] = [holder.content, 0];
-      if (looks >= mostLooks) {
+      if (holder.content !== seen) [seen, silentMs] = [holder.content, 0];
+      if (silentMs >= patienceMs) {
         const taken = await this.#takeOver(holder);
         if (taken) return taken;
         seen = undefined;
       }
-      await sleep(lookMs, undefined, { signal });
+      const pauseMs = pauseAfter(waitedMs, this.times);
+      await sleep(pauseMs, undefined, { signal });
+      waitedMs += pauseMs;
+      silentMs += pauseMs;
     }
   }
 
@@ -130,6 +135,15 @@ export class Claims {
   #path(key: string): string {
     return join(this.directory, createHash('sha256').update(key).digest('hex'));
   }
+}
+
+/**
+ * How long to wait before the next look, for whoever has waited for so long already: an eighth of it, so that the end
+ * is seen late in proportion, and thousands of nodes do not ask the file system all the time; and not all at once.
+ */
+export function pauseAfter(waitedMs: number, { lookMs, staleMs }: ClaimTimes): number {
+  const longestMs = Math.max(lookMs, staleMs / 5);
+  return Math.min(Math.max(lookMs, waitedMs / 8), longestMs) * (0.75 + Math.random() / 4);
 }
 
 /** What a claim is called that takes over from the last of these. */
