@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 // The plugin waits until this is closed, and not for long.
@@ -70,6 +71,10 @@ static int fetch(const struct options *options, const char *node, const struct t
 
 int prefetch(const struct options *options, const char *node, struct error *err) {
     struct tree_store store;
+    // It runs outside of the job's cgroup, so no other process of the user may make it do anything. That the
+    // program cannot be read (install.mjs) says the same, unless fs.suid_dumpable says otherwise.
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+        return error_errno(err, "cannot keep other processes out");
     // Out of the way of what is opened here, in case this was started by hand and there is none.
     cleanup_close int ready = fcntl(READY_FD, F_DUPFD_CLOEXEC, READY_FD + 1);
     if (ready >= 0)

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 static int sweep_tree(const struct tree_store *store, const char *name, struct error *err) {
     cleanup_close int lock = tree_store_try_lock(store, name, TREE_EXCLUSIVE, err);
@@ -54,6 +55,9 @@ static bool owning_tree(const char *entry, char name[TREE_NAME_MAX]) {
 }
 
 int sweep(const struct tree_store *store, struct error *err) {
+    // As a prefetch it runs outside of the job's cgroup.
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+        return error_errno(err, "cannot keep other processes out");
     int copy = openat(store->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *directory = copy < 0 ? NULL : fdopendir(copy);
     if (!directory)

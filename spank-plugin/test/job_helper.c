@@ -3,6 +3,7 @@
 #include "scratch.h"
 #include "tap.h"
 
+#include <signal.h>
 #include <time.h>
 
 static char libexec[PATH_MAX], out[PATH_MAX], trees[PATH_MAX];
@@ -87,8 +88,33 @@ int main(void) {
     ok(job_helper_sweep(&settings, 7, uid, gid, &err) == 0, "sweeps");
     snprintf(wanted, sizeof wanted, "%u --trees /t --sweep --job 7", uid);
     says(line_of("said"), wanted, "as the user, after this job");
-    put("exit 1");
+    snprintf(script, sizeof script,
+             "echo \"$(ls /proc/self/fd | tr '\\n' ' ')$PWD $(cut -d' ' -f6 /proc/self/stat)=$$ "
+             "$(grep -E 'SigBlk|SigIgn' /proc/self/status | tr -s '\\t\\n' ' ')\" >%s/said",
+             out);
+    put(script);
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGTERM);
+    must(sigprocmask(SIG_BLOCK, &blocked, NULL) == 0, "sigprocmask");
+    signal(SIGUSR1, SIG_IGN);
+    unlinkat(libexec_fd, "said", 0);
+    ok(job_helper_sweep(&settings, 7, uid, gid, &err) == 0, "sweeps whatever slurmd's signals are");
+    says(line_of("said"), "0 1 2 3 / ", "without what is open here, and where no file system is kept busy");
+    says(line_of("said"), "SigBlk: 0000000000000000 SigIgn: 0000000000000000", "with all signals as usual");
+    int session, leader;
+    ok(sscanf(strchr(line_of("said"), '/') + 1, "%d=%d", &session, &leader) == 2 && session == leader,
+       "in a session of its own");
+
+    put("printf 'stowage-enter: it is\\n\\033[1m full\\n' >&2; exit 1");
     ok(job_helper_sweep(&settings, 7, uid, gid, &err) == -1, "says that a sweep failed");
+    says(err.text, "could not be removed: stowage-enter: it is", "and why");
+    put("printf 'it \\033[1m is\\n' >&2; exit 1");
+    job_helper_sweep(&settings, 7, uid, gid, &err);
+    says(err.text, "it ?[1m is", "without control characters");
+    put("kill -9 $$");
+    ok(job_helper_sweep(&settings, 7, uid, gid, &err) == -1, "says that a sweep was killed");
+    says(err.text, "did not say why", "without a reason");
 
     unlinkat(libexec_fd, "stowage-enter", 0);
     ok(job_helper_prefetch(&settings, "app:1", PULL_OF_SITE, 7, uid, gid, &err) == -1 &&

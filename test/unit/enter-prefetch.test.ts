@@ -83,6 +83,27 @@ describe('stowage-enter, bringing the image of a job onto the node', () => {
     });
   }
 
+  if (ordinaryUser) {
+    it('lets no other process of the user look at it or make it do anything', async () => {
+      await serve(() => undefined);
+      const ended = prefetch();
+      await begun();
+      const pid = fs.readdirSync('/proc').find((name) => {
+        try {
+          const given = fs.readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
+          return given.includes('--prefetch') && given.includes(sandbox().socket);
+        } catch {
+          // No process, or one that has ended.
+          return false;
+        }
+      });
+      // proc(5): of a process that is not dumpable they are root's, and ptrace(2) goes by the same.
+      assert.equal(fs.statSync(`/proc/${pid}/mem`).uid, 0);
+      await sandbox().sweep(7);
+      await ended;
+    });
+  }
+
   it('is ended by the end of the job', async () => {
     await serve(() => undefined);
     const ended = prefetch();
