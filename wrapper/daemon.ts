@@ -87,6 +87,7 @@ export class Daemon {
     workshop.config = config;
     workshop.transfers.update(config.download);
     workshop.admission.update(config.limits);
+    workshop.prefetchAdmission.update(config.limits);
     workshop.store.update(config.store);
     return waiting;
   }
@@ -124,6 +125,7 @@ async function openWorkshop(config: Config, log: Log, opened: Opened): Promise<W
       (name) => workshop.config.registries[name]?.maxBytesPerSecond ?? 0,
     ),
     admission: new Admission(config.limits),
+    prefetchAdmission: new Admission(config.limits),
     store,
     catalog,
     running: new RunningRequests(),

@@ -19,13 +19,13 @@ const layerBytes = 4_000_000;
 const motd = randomBytes(layerBytes);
 
 const withSlowRegistry =
-  (plugin: { args?: Record<string, string> } = {}) =>
+  (plugin: { args?: Record<string, string> } = {}, limits: Record<string, number> = {}) =>
   async () => {
     registry = await DockerRegistry.start();
     proxy = await ThrottlingProxy.start(registry.host, layerBytes);
     const image = await busyboxImageSaying('prefetched', motd);
     await registry.push(image, 'app:1');
-    return { nodes: 1, plugin, stowageToml: { registries: { [proxy.host]: { http: true } } } };
+    return { nodes: 1, plugin, stowageToml: { limits, registries: { [proxy.host]: { http: true } } } };
   };
 
 const closeRegistry = async (): Promise<void> => {
@@ -156,6 +156,39 @@ clusterSuite(
       const { code, stdout } = await running;
       assert.equal(code, 0, stdout);
       assert.match(stdout, new RegExp(`^${layerBytes}$`, 'm'));
+    });
+  },
+);
+
+clusterSuite(
+  'the image of a job, where a user may have one request at a time',
+  withSlowRegistry({}, { requests_per_user: 1 }),
+  (site) => {
+    beforeEach(async () => {
+      proxy.bytesPerSecond = layerBytes / 4;
+      await forgetImages(site());
+      registry.forgetRequests();
+    });
+    after(closeRegistry);
+
+    it('comes in once, and the step joins without waiting for a turn', async () => {
+      const { code, stdout } = await job(site(), ['sleep 1', `srun sh -c 'wc -c </etc/motd' 2>&1`]);
+      assert.equal(code, 0, stdout);
+      assert.match(stdout, new RegExp(`^${layerBytes}$`, 'm'));
+      assert.doesNotMatch(stdout, /waiting for a turn/);
+      assert.ok(await hasSentAll());
+    });
+
+    it('does not hold up a step that wants another one', async () => {
+      proxy.mood = 'hanging';
+      const { code, stdout } = await job(site(), [
+        'sleep 1',
+        `srun --image="$IMAGE" sh -c 'echo other' 2>&1`,
+      ]);
+      assert.equal(code, 0, stdout);
+      assert.match(stdout, /^other$/m);
+      assert.doesNotMatch(stdout, /waiting for a turn/);
+      await waitFor(() => proxy.transfers === 0, { failure: 'the prefetch goes on', timeoutMs: 10_000 });
     });
   },
 );

@@ -13,6 +13,7 @@ const reference = parseReference('quay.io/team/app:1');
 
 describe('RegistryVisit', () => {
   let admission: Admission;
+  let prefetchAdmission: Admission;
   let sessions: { ask: AskLogin; isClosed: boolean }[];
   let gone: AbortController;
   let loginMs: number;
@@ -20,6 +21,7 @@ describe('RegistryVisit', () => {
     const workshop = {
       config: { download: { deadlineMs } },
       admission,
+      prefetchAdmission,
       registry: {
         session: (ask: AskLogin) => {
           const session = { ask, isClosed: false };
@@ -45,6 +47,7 @@ describe('RegistryVisit', () => {
 
   beforeEach(() => {
     admission = new Admission({ requests: 1, requestsPerUser: 1 });
+    prefetchAdmission = new Admission({ requests: 1, requestsPerUser: 1 });
     sessions = [];
     gone = new AbortController();
     loginMs = 0;

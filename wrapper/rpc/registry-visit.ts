@@ -59,9 +59,10 @@ export class RegistryVisit {
   }
 
   async #begin(): Promise<Visit> {
-    const { config, admission, registry, store, transfers } = this.workshop;
+    const { config, registry, store, transfers } = this.workshop;
     const { callerUid, progress, notes } = this.request;
     const onWait = (sentence: string): void => progress.waiting(sentence);
+    const admission = notes.prefetch ? this.workshop.prefetchAdmission : this.workshop.admission;
     const began = performance.now();
     const leave = await admission.enter(callerUid, this.request.signal, onWait);
     notes.waitedMs = Math.round(performance.now() - began);

@@ -24,6 +24,8 @@ export interface Workshop {
   registry: RegistryClient;
   transfers: Transfers;
   admission: Admission;
+  /** Of those who only bring an image here, so that no step waits behind what was to be of use to it. */
+  prefetchAdmission: Admission;
   store: BlobStore;
   catalog: Catalog;
   running: RunningRequests;
