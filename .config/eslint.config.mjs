@@ -6,7 +6,7 @@ import tseslint from 'typescript-eslint';
 const pathOfAnImage = ['rpc', 'plan', 'settings', 'store', 'registry', 'image'];
 const upstreamOf = (folder) => pathOfAnImage.slice(0, pathOfAnImage.indexOf(folder));
 // These serve every step, so they may know all of them except the one that puts everything together.
-const servants = ['addon', 'config', 'policy', 'telemetry'];
+const servants = ['addon', 'cdi', 'config', 'policy', 'telemetry'];
 
 const mayNotImport = (folder, others) => ({
   files: [`wrapper/${folder}/**/*.ts`],

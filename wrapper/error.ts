@@ -19,6 +19,8 @@ export type ErrorCode =
   | 'image-malformed'
   | 'image-unsupported'
   | 'image-too-large'
+  | 'device-unknown'
+  | 'device-unusable'
   | 'content-mismatch'
   | 'registry-denied'
   | 'registry-blocked'

@@ -1,3 +1,4 @@
+import { isKind, parseDeviceName } from '../cdi/names.js';
 import { reasonOf } from '../error.js';
 import { namesRegistry, parseReference, spellRegistry } from '../image/reference.js';
 import { problemOfPattern } from '../policy/allowed.js';
@@ -19,6 +20,14 @@ export function checkNames(file: ConfigFile, refuse: (problem: string) => never)
       if (problem !== undefined) refuse(`policy.${list}.${i} "${pattern}" ${problem}`);
     });
   }
+  file.cdi.default.forEach((name, i) => {
+    if (!parseDeviceName(name))
+      refuse(`cdi.default.${i} must be "vendor/class=name", as in "site.example/mpi=cray", not "${name}"`);
+  });
+  file.cdi.gpu_kinds.forEach((kind, i) => {
+    if (!isKind(kind))
+      refuse(`cdi.gpu_kinds.${i} must be "vendor/class", as in "nvidia.com/gpu", not "${kind}"`);
+  });
   const known = new Map<string, string>();
   for (const [registry, { mirrors, token_realms: realms }] of Object.entries(file.registries)) {
     const spelled = spellRegistry(registry);

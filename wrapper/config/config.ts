@@ -23,6 +23,7 @@ export interface Config {
   registries: Record<string, RegistrySettings>;
   /** Host directories and files that every container of this site shows. */
   mounts: SiteMount[];
+  devices: DevicesConfig;
 }
 
 export type MetricsAddress = { socket: string } | { host: string; port: number };
@@ -98,6 +99,16 @@ export interface RegistrySettings {
   blocked: boolean;
   /** Origins ("https://auth.example.org") to which logins may be sent though they are not the registry's own. */
   tokenRealms: string[];
+}
+
+/** Devices of the Container Device Interface; stowage.toml has them in [cdi]. */
+export interface DevicesConfig {
+  /** With specifications; a later one goes before an earlier one. */
+  directories: string[];
+  /** "vendor.com/class=name" of what every container gets. */
+  default: string[];
+  /** "vendor.com/class" of GPUs as Slurm hands them out. */
+  gpuKinds: string[];
 }
 
 export interface SiteMount {

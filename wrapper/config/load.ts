@@ -72,7 +72,7 @@ function isUnquotedRegistry(instancePath: string, value: unknown): boolean {
 }
 
 function checkPaths(file: ConfigFile, refuse: (problem: string) => never): void {
-  const { listen, metrics, store, mounts } = file;
+  const { listen, metrics, store, mounts, cdi } = file;
   for (const [key, path] of Object.entries(listen)) {
     if (Buffer.byteLength(path) > longestSocketPath) {
       refuse(
@@ -88,6 +88,7 @@ function checkPaths(file: ConfigFile, refuse: (problem: string) => never): void 
     ...(metrics.listen.startsWith('/')
       ? [['metrics.listen', metrics.listen] satisfies [string, string]]
       : []),
+    ...cdi.directories.map((path, i): [string, string] => [`cdi.directories.${i}`, path]),
     ...mounts.flatMap(({ source, target }, i): [string, string][] => [
       [`mounts.${i}.source`, source],
       [`mounts.${i}.target`, target ?? source],
@@ -155,6 +156,11 @@ function fromFile(file: ConfigFile): Config {
     registries: Object.fromEntries(
       Object.entries(file.registries).map(([name, value]) => [spell(name), registrySettings(value)]),
     ),
+    devices: {
+      directories: file.cdi.directories,
+      default: file.cdi.default,
+      gpuKinds: file.cdi.gpu_kinds,
+    },
     mounts: file.mounts.map(({ source, target, read_only: readOnly, optional }) => ({
       source,
       target: target ?? source,

@@ -111,6 +111,16 @@ export const configSchema = closed({
       token_realms: { ...texts, default: [] },
     }),
   },
+  cdi: section({
+    directories: {
+      type: 'array',
+      maxItems: 64,
+      items: absolutePath,
+      default: ['/etc/cdi', '/var/run/cdi'],
+    },
+    default: { ...texts, default: [] },
+    gpu_kinds: { ...texts, default: ['nvidia.com/gpu', 'amd.com/gpu'] },
+  }),
   mounts: {
     type: 'array',
     default: [],
@@ -172,5 +182,6 @@ export interface ConfigFile {
       token_realms: string[];
     }
   >;
+  cdi: { directories: string[]; default: string[]; gpu_kinds: string[] };
   mounts: { source: string; target?: string; read_only: boolean; optional: boolean }[];
 }
