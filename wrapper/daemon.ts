@@ -1,3 +1,4 @@
+import { DeviceSpecs } from './cdi/device-specs.js';
 import type { Config } from './config/config.js';
 import { reloaded } from './config/restart-keys.js';
 import { StowageError } from './error.js';
@@ -132,6 +133,7 @@ async function openWorkshop(config: Config, log: Log, opened: Opened): Promise<W
     resolutions: new Resolutions(catalog),
     tickets: new Tickets<TicketedBlobs>(),
     images: new Map(),
+    devices: new DeviceSpecs(log),
   };
   return workshop;
 }

@@ -287,9 +287,6 @@ describe('what the user asks for', () => {
     assert.deepEqual(unshare, [Namespace.NAMESPACE_UTS, Namespace.NAMESPACE_NET]);
     assert.deepEqual([plan({}).rootUser, plan({}).runEntrypoint, plan({}).unshare], [false, false, []]);
   });
-
-  it('is no device as long as there are none', () =>
-    assert.throws(() => plan({ device: 'v.example/c=0' }), isCode('option-invalid', /^--image-device: /)));
 });
 
 describe('host paths', () => {

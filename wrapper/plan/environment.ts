@@ -1,6 +1,6 @@
 import type { Image } from '../image/image.js';
 import { jobOwn } from '../settings/job-own.js';
-import type { ContainerOptions } from '../settings/options.js';
+import type { Wishes } from './wishes.js';
 
 export interface EnvironmentPlan {
   unset: string[];
@@ -35,12 +35,17 @@ const hostOnly = [
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
- * How the job's environment changes on the way in: what the image sets wins over what the job has, and what the
- * user asked for over both. `name` is what the image is called in full.
+ * How the job's environment changes on the way in: what the image sets wins over what the job has, what devices set
+ * over both, and what the user asked for over all. `name` is what the image is called in full.
  */
-export function planEnvironment(image: Image, name: string, options: ContainerOptions): EnvironmentPlan {
+export function planEnvironment(
+  image: Image,
+  name: string,
+  { options, devices }: Pick<Wishes, 'options' | 'devices'>,
+): EnvironmentPlan {
   const set = new Map([['PATH', defaultPath], ...ofImage(image)]);
   if (!options.home && !set.has('HOME')) set.set('HOME', options.root ? '/root' : '/');
+  for (const variable of devices.environment) set.set(variable.name, variable.value);
   const ofJob = new Set<string>();
   for (const { name: variable, value } of options.environment) {
     if (value === undefined) {

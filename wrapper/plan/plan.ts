@@ -1,5 +1,6 @@
 import { stowage } from '#proto';
 
+import type { DevicePlan } from '../cdi/plan-devices.js';
 import type { Config } from '../config/config.js';
 import { describePlatform } from '../image/platform.js';
 import type { Image } from '../image/image.js';
@@ -12,7 +13,7 @@ import type { Wishes } from './wishes.js';
 const { Namespace } = stowage.v1;
 
 /** ContainerPlan of proto/stowage/v1/image.proto, whose comments say what each field means. */
-export interface ContainerPlan {
+export interface ContainerPlan extends Omit<DevicePlan, 'mounts' | 'environment'> {
   canonicalReference: string;
   imageDigest: string;
   layers: PlannedLayer[];
@@ -64,11 +65,12 @@ const namespaceNumbers: Readonly<Record<NamespaceName, stowage.v1.Namespace>> = 
 export function planContainer(
   name: string,
   image: Image,
-  { host, options, mounts }: Wishes,
+  wishes: Wishes,
   blobTicket: Uint8Array,
   config: Config,
 ): ContainerPlan {
-  const environment = planEnvironment(image, name, options);
+  const { host, options, devices } = wishes;
+  const environment = planEnvironment(image, name, wishes);
   return {
     canonicalReference: name,
     imageDigest: image.digest,
@@ -82,7 +84,7 @@ export function planContainer(
       command: image.config.command,
       platform: describePlatform(image.config.platform),
     },
-    mounts: [...planMounts(host, config.mounts, options.home), ...mounts],
+    mounts: [...planMounts(host, config.mounts, options.home), ...devices.mounts, ...wishes.mounts],
     unsetEnvironment: environment.unset,
     environment: environment.set,
     workingDirectory: cleanInsideRoot(
@@ -96,5 +98,11 @@ export function planContainer(
     budget: config.budget,
     mountSquashfs: config.image.squashfs === 'mount',
     notice: '',
+    symlinks: devices.symlinks,
+    libraryDirectories: devices.libraryDirectories,
+    hooks: devices.hooks,
+    automaticDevices: devices.automaticDevices,
+    deviceGroups: devices.deviceGroups,
+    deviceNodes: devices.deviceNodes,
   };
 }

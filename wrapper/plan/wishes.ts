@@ -1,4 +1,5 @@
-import { type ContainerOptions, type GivenOption, parseOptions, refuseOption } from '../settings/options.js';
+import { type DevicePlan, noDevices } from '../cdi/plan-devices.js';
+import { type ContainerOptions, type GivenOption, parseOptions } from '../settings/options.js';
 import type { HostDirectories, Mount } from './mounts.js';
 import { planUserMounts } from './user-mounts.js';
 
@@ -8,11 +9,12 @@ export interface Wishes {
   options: ContainerOptions;
   /** What was asked for, in that order. */
   mounts: readonly Mount[];
+  /** With those that come without being asked for. */
+  devices: DevicePlan;
 }
 
-/** All that can be said of the options before the image is known. Throws `option-invalid` or `request-invalid`. */
+/** All that can be said of the options before image and devices are known. Throws `option-invalid` or `request-invalid`. */
 export function readWishes(host: HostDirectories, given: readonly GivenOption[]): Wishes {
   const options = parseOptions(given);
-  if (options.devices) refuseOption('--image-device', 'this node has no CDI devices; leave it out');
-  return { host, options, mounts: planUserMounts(options.mounts, host) };
+  return { host, options, mounts: planUserMounts(options.mounts, host), devices: noDevices };
 }

@@ -30,7 +30,7 @@ export async function prepare(
   const { config } = workshop;
   admitCaller(config.mode, request.callerUid, workshop.ownUid);
   refuseDeniedOptions(config.policy, input.options);
-  const wishes = readWishes(input.host, input.options);
+  const wishes = await withDevices(workshop, input, readWishes(input.host, input.options));
   const source = parseSource(input.reference, config.shortNames);
   request.notes.image = source.kind === 'registry' ? source.reference.canonical : input.reference;
   if (input.local && source.kind === 'local') {
@@ -41,6 +41,17 @@ export async function prepare(
     return prepareFromRegistry(workshop, input, wishes, source.reference, request);
   }
   throw invalidRequest('reference and local do not fit together');
+}
+
+/** First, as a device that cannot be had needs no image. */
+async function withDevices(
+  { devices, config }: Workshop,
+  { prefetch, deviceEnvironment }: PrepareInput,
+  wishes: Wishes,
+): Promise<Wishes> {
+  if (prefetch) return wishes;
+  const { options } = wishes;
+  return { ...wishes, devices: await devices.plan(options.devices ?? [], deviceEnvironment, config.devices) };
 }
 
 async function prepareFromRegistry(

@@ -20,6 +20,8 @@ export const statusOfCode: Record<ErrorCode, status> = {
   'image-malformed': status.FAILED_PRECONDITION,
   'image-unsupported': status.FAILED_PRECONDITION,
   'image-too-large': status.RESOURCE_EXHAUSTED,
+  'device-unknown': status.NOT_FOUND,
+  'device-unusable': status.FAILED_PRECONDITION,
   'content-mismatch': status.DATA_LOSS,
   'registry-denied': status.PERMISSION_DENIED,
   'registry-blocked': status.PERMISSION_DENIED,

@@ -1,3 +1,4 @@
+import type { DeviceSpecs } from '../cdi/device-specs.js';
 import type { Config, PullPolicy } from '../config/config.js';
 import type { Image } from '../image/image.js';
 import type { LocalFiles } from '../image/local-files.js';
@@ -33,6 +34,7 @@ export interface Workshop {
   tickets: Tickets<TicketedBlobs>;
   /** Images of registries read before, by repository and the digest that a reference stood for. */
   images: Map<string, Image>;
+  devices: DeviceSpecs;
 }
 
 /** What a ticket opens. */
