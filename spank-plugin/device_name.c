@@ -7,6 +7,9 @@
 
 enum { SHOWN_MAX = 200 };
 
+// Only what is named besides: no default of the site, no GPU that is not asked for.
+static const char NONE[] = "none";
+
 // Letters, digits and some others, which stand neither in front nor at the end.
 static bool is_name(const char *text, const char *others, bool begins_with_letter) {
     size_t length = text ? strlen(text) : 0;
@@ -33,11 +36,11 @@ int device_names_check(const char *text, struct error *err) {
         return error_errno(err, "--image-device");
     for (char *rest = copy, *name; (name = strsep(&rest, ","));) {
         size_t offset = (size_t)(name - copy), length = strlen(name);
-        if (!is_device(name))
+        if (strcmp(name, NONE) != 0 && !is_device(name))
             return error_set(
                 err,
                 "--image-device: \"%.*s\" is no name of a CDI device; write vendor/class=name, for "
-                "example nvidia.com/gpu=all",
+                "example nvidia.com/gpu=all, or none",
                 (int)(length < SHOWN_MAX ? length : SHOWN_MAX), text + offset);
     }
     return 0;

@@ -1,5 +1,6 @@
 // The grammar of --image-device: qualified names of the Container Device Interface, vendor/class=name,
-// separated by ',' (https://github.com/cncf-tags/container-device-interface/blob/main/SPEC.md).
+// or "none", separated by ','
+// (https://github.com/cncf-tags/container-device-interface/blob/main/SPEC.md).
 #pragma once
 
 #include "error.h"

@@ -1,4 +1,6 @@
 #include "container.h"
+#include "device_edits.h"
+#include "device_groups.h"
 #include "mounts.h"
 #include "namespace.h"
 #include "namespace_mounts.h"
@@ -82,6 +84,16 @@ static int make_mounts(struct building *building, struct error *err) {
     return mounts_make(building->root, plan->mounts + common, plan->n_mounts - common, err);
 }
 
+static int name_groups(struct building *building, struct error *err) {
+    return device_groups_say(building->request->plan, building->request->progress, err);
+}
+
+// What devices change besides mounts.
+static int apply_devices(struct building *building, struct error *err) {
+    const struct container_request *request = building->request;
+    return device_edits_apply(building->root, request->plan, request->progress, err);
+}
+
 // Where ranks start.
 static int choose_directory(struct building *building, struct error *err) {
     const struct container_request *request = building->request;
@@ -117,8 +129,8 @@ static int choose_environment(struct building *building, struct error *err) {
 
 int container_build(const struct container_request *request, struct container *container, struct error *err) {
     static int (*const STEPS[])(struct building *, struct error *) = {
-        read_entry,       enter_namespaces, make_root,  write_account,      make_mounts,
-        choose_directory, make_read_only,   enter_root, choose_environment,
+        read_entry,    name_groups,      enter_namespaces, make_root,  write_account,      make_mounts,
+        apply_devices, choose_directory, make_read_only,   enter_root, choose_environment,
     };
     struct container built = {0};
     struct building building = {.request = request, .container = &built, .root = -1};

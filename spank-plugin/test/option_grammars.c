@@ -39,10 +39,12 @@ static void check_env(void) {
 }
 
 static void check_devices(void) {
-    static const char *const GOOD[] = {"nvidia.com/gpu=0", "nvidia.com/gpu=all,site.example/mpi=cray",
-                                       "a/b=c", "vendor.example/class-1.x_y=GPU-0:1.2_3"};
+    static const char *const GOOD[] = {
+        "nvidia.com/gpu=0", "nvidia.com/gpu=all,site.example/mpi=cray", "a/b=c", "none",
+        "none,a/b=c",       "vendor.example/class-1.x_y=GPU-0:1.2_3"};
     static const struct bad_case BAD[] = {
-        {"", "\"\" is no name of a CDI device; write vendor/class=name, for example nvidia.com/gpu=all"},
+        {"",
+         "\"\" is no name of a CDI device; write vendor/class=name, for example nvidia.com/gpu=all, or none"},
         {"gpu", "\"gpu\" is no name"},
         {"nvidia.com/gpu", "\"nvidia.com/gpu\" is no name"},
         {"nvidia.com=0", "is no name"},
