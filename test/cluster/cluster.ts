@@ -12,6 +12,7 @@ import {
 import type { TomlTable } from 'smol-toml';
 import { Daemons } from './daemons.js';
 import { ClusterError } from './error.js';
+import { makeGpus } from './gpus.js';
 import { install } from './install.js';
 import { defaultStateDirectory, layoutOf, nodePaths, type Layout } from './layout.js';
 import { leftovers, type Leftovers } from './leftovers.js';
@@ -39,6 +40,8 @@ export interface ClusterOptions {
   readonly slurmConf?: Readonly<Record<string, string>>;
   /** Changes to stowage.toml: { resolve: { ttl_seconds: 0 } }. */
   readonly stowageToml?: TomlTable;
+  /** Of each node, without anything behind them; default 0. */
+  readonly gpus?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -181,8 +184,9 @@ export const startCluster = async (options: ClusterOptions = {}): Promise<Cluste
   const daemons = new Daemons(layout);
   try {
     for (const node of cluster.nodes) makeNodeDirectories(layout, node);
+    makeGpus(layout, cluster.nodes, options.gpus ?? 0);
     install(layout.prefix);
-    writeFileSync(layout.slurmConf, await slurmConf(layout, { slurmctld, slurmd }, options.slurmConf ?? {}));
+    writeFileSync(layout.slurmConf, await slurmConf(layout, { slurmctld, slurmd }, options));
     writeFileSync(layout.plugstackConf, plugstackConf(layout, options.plugin));
     writeFileSync(layout.stowageToml, stowageToml(layout, cluster.registryHost, options.stowageToml));
     writeEnvironment(layout, cluster);

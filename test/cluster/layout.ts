@@ -52,6 +52,7 @@ export const nodePaths = (base: string) => ({
   hosts: `${base}/hosts`,
   tmp: `${base}/tmp`,
   fuse: `${base}/fuse`,
+  gpus: `${base}/gpus`,
   trees: `${base}/trees`,
   store: `${base}/store`,
   run: `${base}/stowaged`,

@@ -1,5 +1,6 @@
 import { lookup } from 'node:dns/promises';
 import { hostname } from 'node:os';
+import type { ClusterOptions } from './cluster.js';
 import type { Layout } from './layout.js';
 
 export interface SlurmPorts {
@@ -24,11 +25,11 @@ const listenOnLoopback = async (): Promise<string> => {
   }
 };
 
-/** slurm.conf(5) for several nodes on one host. `extra` wins over what stands here. */
+/** slurm.conf(5) for several nodes on one host. `extra` wins over what stands here; each node has that many GPUs. */
 export const slurmConf = async (
   layout: Layout,
   ports: SlurmPorts,
-  extra: Readonly<Record<string, string>>,
+  { slurmConf: extra = {}, gpus = 0 }: Pick<ClusterOptions, 'slurmConf' | 'gpus'>,
 ): Promise<string> => {
   const host = hostname().split('.')[0] ?? 'localhost';
   const settings: Record<string, string> = {
@@ -66,6 +67,7 @@ export const slurmConf = async (
     SlurmdTimeout: '30',
     InactiveLimit: '0',
     MinJobAge: '60',
+    GresTypes: gpus > 0 ? 'gpu' : '',
     ...extra,
   };
   const lines = Object.entries(settings)
@@ -74,7 +76,10 @@ export const slurmConf = async (
   ports.slurmd.forEach((port, index) => {
     const name = nodeNames(ports.slurmd.length)[index] ?? '';
     const size = 'Sockets=1 CoresPerSocket=64 ThreadsPerCore=1 RealMemory=16000';
-    lines.push(`NodeName=${name} NodeHostname=${host} NodeAddr=127.0.0.1 Port=${port} ${size} State=UNKNOWN`);
+    const gres = gpus > 0 ? ` Gres=gpu:${gpus}` : '';
+    lines.push(
+      `NodeName=${name} NodeHostname=${host} NodeAddr=127.0.0.1 Port=${port} ${size}${gres} State=UNKNOWN`,
+    );
   });
   lines.push('PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP');
   return `${lines.join('\n')}\n`;
