@@ -173,6 +173,9 @@ static int acquire(struct acquisition *acquisition, const struct options *option
         free_digests(digests);
         if (result != 0)
             return -1;
+        // Steps that join the container must not depend on a server that ends with the step that started it.
+        if (options_value(options, "name"))
+            (*plan)->mount_squashfs = false;
         if ((*plan)->notice[0] != '\0')
             progress_say(acquisition->progress, (*plan)->notice);
         result = find_tree(acquisition, *plan, tree, err);

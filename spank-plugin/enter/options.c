@@ -29,12 +29,13 @@ static int check(const struct options *options, struct error *err) {
         return 0;
     if (options->prefetch && (!options->socket || !options->image || options->job_id == 0))
         return error_set(err, "--socket, --image and --job are needed");
-    if (!options->prefetch && (!options->socket || !options->image || options->lifeline == 0))
-        return error_set(err, "--socket, --image and --lifeline are needed");
+    if (!options->prefetch &&
+        (!options->socket || options->lifeline == 0 || (!options->image && !options_value(options, "name"))))
+        return error_set(err, "--socket, --lifeline, and --image or --option name= are needed");
     return 0;
 }
 
-static int add_given(struct options *options, const char *text, struct error *err) {
+int options_add_given(struct options *options, const char *text, struct error *err) {
     const char *equals = strchr(text, '=');
     if (!equals || equals == text)
         return error_set(err, "--option wants NAME=VALUE, not '%s'", text);
@@ -163,7 +164,7 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
             read.environments = optarg;
             break;
         case OPTION:
-            if (add_given(&read, optarg, err) != 0)
+            if (options_add_given(&read, optarg, err) != 0)
                 return -1;
             break;
         default:
@@ -174,6 +175,8 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
         return error_set(err, "unexpected argument: %s", argv[optind]);
     if (check(&read, err) != 0)
         return -1;
+    if (!read.image && options_value(&read, "name"))
+        read.image = "";
     *options = read;
     return 0;
 }

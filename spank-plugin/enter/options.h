@@ -36,6 +36,7 @@ struct options {
     const char *repository;
     const char *socket;
     const char *trees;
+    // Empty if there is only the name of a container.
     const char *image;
     uint32_t job_id;
     uint32_t step_id;
@@ -57,6 +58,9 @@ struct options {
 
 // Reads argv. Fails on anything unknown, missing or malformed and names it.
 int options_parse(struct options *options, int argc, char **argv, struct error *err);
+
+// Adds "NAME=VALUE". `text` must outlive the options.
+int options_add_given(struct options *options, const char *text, struct error *err);
 
 // The value that was given last for `name`, or NULL.
 const char *options_value(const struct options *options, const char *name);

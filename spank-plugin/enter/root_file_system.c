@@ -1,6 +1,7 @@
 #include "root_file_system.h"
 #include "cleanup.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -8,22 +9,35 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+static int make(int base, const char *name, mode_t mode) {
+    return mkdirat(base, name, mode) != 0 && errno != EEXIST ? -1 : 0;
+}
+
+static int make_upper(int base, mode_t mode) {
+    if (mkdirat(base, "upper", 0755) != 0)
+        return errno == EEXIST ? 0 : -1;
+    // The attributes of an overlay's root are those of the upper layer.
+    return fchmodat(base, "upper", mode, 0);
+}
+
 static int make_layers(const char *lower, const char *mount_point, struct error *err) {
     struct stat info;
     if (stat(lower, &info) != 0)
         return error_errno(err, "cannot look at the image in %s", lower);
     cleanup_close int base = open(mount_point, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    // The attributes of an overlay's root are those of the upper layer.
-    if (base < 0 || mkdirat(base, "upper", 0755) != 0 ||
-        fchmodat(base, "upper", info.st_mode & 0777, 0) != 0 || mkdirat(base, "work", 0700) != 0 ||
-        mkdirat(base, "root", 0755) != 0)
-        return error_errno(err, "cannot make the step's writable layer in %s", mount_point);
+    if (base < 0 || make_upper(base, info.st_mode & 0777) != 0 || make(base, "work", 0700) != 0 ||
+        make(base, "root", 0755) != 0)
+        return error_errno(err, "cannot make the writable layer in %s", mount_point);
     return 0;
 }
 
 int root_mount(const char *lower, const char *mount_point, struct error *err) {
     if (mount("stowage", mount_point, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700") != 0)
         return error_errno(err, "cannot mount a tmpfs for the step's writable layer");
+    return root_mount_kept(lower, mount_point, err);
+}
+
+int root_mount_kept(const char *lower, const char *mount_point, struct error *err) {
     if (make_layers(lower, mount_point, err) != 0)
         return -1;
 

@@ -9,6 +9,10 @@
 // the new root, or -1.
 int root_mount(const char *lower, const char *mount_point, struct error *err);
 
+// The same with an upper layer in the directory `mount_point` itself, made if missing, which so outlives the
+// mount namespace. It must not be mounted anywhere else.
+int root_mount_kept(const char *lower, const char *mount_point, struct error *err);
+
 // Nothing can be written to the image any more; what is mounted below stays as it is.
 int root_make_read_only(int root, struct error *err);
 

@@ -2,6 +2,8 @@
 #include "cleanup.h"
 #include "directory_entry.h"
 #include "file_memory.h"
+#include "named_container.h"
+#include "named_sweep.h"
 #include "prefetch_lock.h"
 #include "remove_tree.h"
 #include "tree_users.h"
@@ -24,8 +26,10 @@ static int sweep_tree(const struct tree_store *store, const char *name, struct e
     if (snprintf(path, sizeof path, "%s/%s", store->path, name) >= (int)sizeof path)
         return error_set(err, "the path of the tree store is too long");
     bool mounted = false;
-    if (tree_is_mounted(path, &mounted, err) != 0 || mounted)
-        return mounted ? 0 : -1;
+    if (tree_is_mounted(path, &mounted, err) != 0)
+        return -1;
+    if (mounted || named_uses_tree(store, name))
+        return 0;
     char file[TREE_FILE_MAX];
     tree_file(name, TREE_PARTIAL, file);
     if (remove_tree(store->fd, file, err) != 0)
@@ -67,7 +71,8 @@ int sweep(const struct tree_store *store, struct error *err) {
     struct dirent *entry;
     while ((entry = readdir(directory))) {
         char name[TREE_NAME_MAX];
-        if (is_self_or_parent(entry->d_name) || strcmp(entry->d_name, FILE_MEMORY) == 0)
+        if (is_self_or_parent(entry->d_name) || strcmp(entry->d_name, FILE_MEMORY) == 0 ||
+            strcmp(entry->d_name, NAMED_DIRECTORY) == 0)
             continue;
         if (prefetch_lock_is_name(entry->d_name)) {
             prefetch_lock_sweep(store, entry->d_name);

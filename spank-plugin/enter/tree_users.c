@@ -34,10 +34,10 @@ static bool process_mounts(int proc, const char *pid, const char *wanted) {
     return named;
 }
 
-int tree_is_mounted(const char *path, bool *mounted, struct error *err) {
+static int is_mounted(const char *layer, const char *path, bool *mounted, struct error *err) {
     cleanup_free char *wanted = NULL;
     DIR *processes = opendir("/proc");
-    if (!processes || asprintf(&wanted, "lowerdir=%s", path) < 0) {
+    if (!processes || asprintf(&wanted, "%s=%s", layer, path) < 0) {
         if (processes)
             closedir(processes);
         return error_errno(err, "cannot look for processes that use %s", path);
@@ -51,4 +51,12 @@ int tree_is_mounted(const char *path, bool *mounted, struct error *err) {
     closedir(processes);
     *mounted = named;
     return 0;
+}
+
+int tree_is_mounted(const char *path, bool *mounted, struct error *err) {
+    return is_mounted("lowerdir", path, mounted, err);
+}
+
+int upper_is_mounted(const char *path, bool *mounted, struct error *err) {
+    return is_mounted("upperdir", path, mounted, err);
 }

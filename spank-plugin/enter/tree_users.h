@@ -7,3 +7,6 @@
 
 // Whether a live process has `path` as the lower layer of an overlay.
 int tree_is_mounted(const char *path, bool *mounted, struct error *err);
+
+// The same for the upper layer.
+int upper_is_mounted(const char *path, bool *mounted, struct error *err);
