@@ -1,5 +1,6 @@
 #include "image_environment.h"
 #include "cleanup.h"
+#include "environment_difference.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,10 +17,6 @@
 
 enum {
     TEXT_MAX = 1 << 20,
-    // Far more than a program has use for; each is looked for among all.
-    VARIABLES_MAX = 4096,
-    // The kernel's MAX_ARG_STRLEN: no program starts with a longer one.
-    VARIABLE_MAX_BYTES = 128 * 1024,
     DEADLINE_MS = 10 * 1000,
     REPORT_FD = 3,
 };
@@ -76,16 +73,6 @@ static bool is_name(const char *text, size_t length) {
     return length > 0;
 }
 
-static int add_variable(struct environment *environment, const char *name, size_t name_length,
-                        const char *value, struct error *err) {
-    if (environment->set_count >= VARIABLES_MAX)
-        return error_set(err, "it sets more than %d variables", VARIABLES_MAX);
-    if (name_length + strlen(value) + sizeof "=" > VARIABLE_MAX_BYTES)
-        return error_set(err, "%.*s is longer than %d bytes", name_length < 100 ? (int)name_length : 100,
-                         name, VARIABLE_MAX_BYTES);
-    return environment_set(environment, name, name_length, value, err);
-}
-
 static int add_line(struct environment *environment, char *line, bool quoted, struct error *err) {
     char *equals = strchr(line, '=');
     if (!equals || !is_name(line, (size_t)(equals - line)))
@@ -96,7 +83,7 @@ static int add_line(struct environment *environment, char *line, bool quoted, st
         value[length - 1] = '\0';
         value++;
     }
-    return add_variable(environment, line, (size_t)(equals - line), value, err);
+    return environment_add_variable(environment, line, (size_t)(equals - line), value, err);
 }
 
 static int add_lines(struct environment *environment, char *text, bool quoted, struct error *err) {
@@ -196,46 +183,6 @@ static ssize_t evaluate(char **variables, const struct host_files *files, char *
     return length;
 }
 
-// What every shell sets for itself.
-static bool is_of_the_shell(const char *entry) {
-    static const char *const NAMES[] = {"PWD=", "OLDPWD=", "SHLVL=", "_="};
-    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
-        if (strncmp(entry, NAMES[i], strlen(NAMES[i])) == 0)
-            return true;
-    }
-    return false;
-}
-
-static bool lists(char *const *entries, const char *entry, size_t length) {
-    for (; *entries; entries++) {
-        if (strncmp(*entries, entry, length) == 0)
-            return true;
-    }
-    return false;
-}
-
-// `after` holds the entries one behind the other, each with its NUL.
-static int add_difference(struct environment *environment, char *const *before, const char *after,
-                          size_t after_bytes, struct error *err) {
-    const char *end = after + after_bytes;
-    for (const char *entry = after; entry < end; entry += strlen(entry) + 1) {
-        const char *equals = strchr(entry, '=');
-        if (!equals || is_of_the_shell(entry) || lists(before, entry, strlen(entry) + 1))
-            continue;
-        if (add_variable(environment, entry, (size_t)(equals - entry), equals + 1, err) != 0)
-            return -1;
-    }
-    for (; *before; before++) {
-        size_t length = strcspn(*before, "=");
-        bool kept = is_of_the_shell(*before);
-        for (const char *entry = after; !kept && entry < end; entry += strlen(entry) + 1)
-            kept = strncmp(entry, *before, length + 1) == 0;
-        if (!kept && environment_unset(environment, *before, length, err) != 0)
-            return -1;
-    }
-    return 0;
-}
-
 static void add_scripts(struct environment *environment, const struct host_files *files,
                         struct progress *progress) {
     struct error err;
@@ -251,7 +198,7 @@ static void add_scripts(struct environment *environment, const struct host_files
         length = evaluate(before, files, after, &err);
     else if (before)
         error_errno(&err, "cannot hold it");
-    if (length < 0 || add_difference(&changed, before, after, (size_t)length, &err) != 0 ||
+    if (length < 0 || environment_add_difference(&changed, before, after, (size_t)length, &err) != 0 ||
         environment_merge(environment, &changed, &err) != 0)
         remark(progress, SCRIPTS, &err);
     environment_release(&changed);

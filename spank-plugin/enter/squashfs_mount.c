@@ -1,5 +1,6 @@
 #include "squashfs_mount.h"
 #include "cleanup.h"
+#include "sibling_program.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,22 +19,6 @@ enum {
     SERVER_IMAGE = 3,
     SERVER_DEVICE = 4,
 };
-
-static int server_path(char path[PATH_MAX], struct error *err) {
-    static const char program[] = "stowage-squashfuse";
-    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
-    if (length < 0)
-        return error_errno(err, "cannot tell where stowage-enter is installed");
-    path[length] = '\0';
-    char *name = strrchr(path, '/') + 1;
-    if (sizeof program > (size_t)(path + PATH_MAX - name))
-        return error_set(err, "the path of %s is too long", program);
-    memcpy(name, program, sizeof program);
-    if (access(path, X_OK) != 0)
-        return error_set(err, "%s cannot be run (%s); the administrators must install Stowage on this node",
-                         path, strerror(errno));
-    return 0;
-}
 
 static int open_image(const char *tree, struct error *err) {
     char path[PATH_MAX];
@@ -143,7 +128,7 @@ static int start_server(const char *path, int image, int device, struct error *e
 
 int squashfs_mount(const char *tree, struct error *err) {
     char path[PATH_MAX];
-    if (server_path(path, err) != 0)
+    if (sibling_program("stowage-squashfuse", path, err) != 0)
         return -1;
     cleanup_close int image = open_image(tree, err);
     cleanup_close int device = image < 0 ? -1 : open_device(err);
