@@ -124,8 +124,17 @@ static int copy_entry(struct step_entry *entry, const char *record) {
     return strspn(record, "niurk") == strlen(record) ? 0 : -1;
 }
 
-// The answer is "E<sentence>\0", or "H<pid>\0", "J<entry>\0", "L<lock>\0", "W<directory>\0" and then the
-// environment records of struct step_container.
+// A process that is not there is 0. Returns -1 if it is none.
+static int copy_pid(pid_t *to, const char *record) {
+    long pid = record ? strtol(record, NULL, 10) : 0;
+    if (record && (pid <= 1 || pid > INT_MAX))
+        return -1;
+    *to = (pid_t)pid;
+    return 0;
+}
+
+// The answer is "E<sentence>\0", or "H<pid>\0", "J<entry>\0", perhaps "S<pid>\0", "L<lock>\0",
+// "W<directory>\0" and then the environment records of struct step_container.
 static int parse_reply(char *reply, size_t length, struct step_container *container, struct error *err) {
     const char *at = reply;
     const char *end = reply + length;
@@ -136,14 +145,16 @@ static int parse_reply(char *reply, size_t length, struct step_container *contai
 
     const char *pid = take_record(&at, end, 'H');
     const char *entry = take_record(&at, end, 'J');
+    const char *saver = take_record(&at, end, 'S');
     const char *lock = take_record(&at, end, 'L');
     const char *directory = take_record(&at, end, 'W');
-    long holder = pid ? strtol(pid, NULL, 10) : 0;
-    if (holder <= 1 || holder > INT_MAX || copy_entry(&container->entry, entry) != 0 ||
-        copy_lock(container->tree_lock, lock) != 0 || copy_path(container->working_directory, directory) != 0)
+    pid_t holder = 0;
+    if (!pid || copy_pid(&holder, pid) != 0 || copy_pid(&container->saver, saver) != 0 ||
+        copy_entry(&container->entry, entry) != 0 || copy_lock(container->tree_lock, lock) != 0 ||
+        copy_path(container->working_directory, directory) != 0)
         return error_set(err,
                          "stowage-enter is of another release; the administrators must install the same one");
-    container->holder = (pid_t)holder;
+    container->holder = holder;
     container->environment_bytes = (uint32_t)(end - at);
     memmove(container->environment, at, container->environment_bytes);
     return 0;

@@ -5,6 +5,7 @@
 #include "helper.h"
 #include "image_options.h"
 #include "join.h"
+#include "save_wait.h"
 #include "settings.h"
 #include "step.h"
 #include "tree_directory.h"
@@ -249,7 +250,7 @@ int slurm_spank_task_init(spank_t spank, int argc, char **argv) {
         // The rank that led has said why.
         refuse(spank, NULL);
     }
-    if (enter_container(spank, &err) != 0)
+    if (save_wait_split(step, &err) != 0 || enter_container(spank, &err) != 0)
         refuse(spank, &err);
     outlive_slurmstepd();
     return 0;

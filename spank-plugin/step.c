@@ -11,6 +11,7 @@ struct step {
     enum step_outcome outcome;
     uint32_t ranks;
     atomic_uint joined;
+    atomic_uint ended;
     struct step_container container;
 };
 
@@ -61,4 +62,8 @@ void step_decide(struct step *step, enum step_outcome outcome) {
 
 bool step_joined(struct step *step) {
     return atomic_fetch_add(&step->joined, 1) + 1 == step->ranks;
+}
+
+bool step_ended(struct step *step) {
+    return atomic_fetch_add(&step->ended, 1) + 1 == step->ranks;
 }

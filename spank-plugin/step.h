@@ -38,6 +38,8 @@ struct step_container {
     // Process that keeps the namespaces alive until the last rank has joined.
     pid_t holder;
     struct step_entry entry;
+    // Process that saves the container after the last rank, or 0.
+    pid_t saver;
     // Lock of the image's tree, on the host, see enter/tree_store.h; empty if it is no tree of ours.
     char tree_lock[PATH_MAX];
     // Directory to start in, inside the container.
@@ -62,6 +64,9 @@ struct step_container *step_container(struct step *step);
 
 // Stores the outcome and lets the other ranks go on.
 void step_decide(struct step *step, enum step_outcome outcome);
+
+// Counts this rank as ended. True for the last one.
+bool step_ended(struct step *step);
 
 // Counts this rank as joined. True for the last one, which then ends the holder.
 bool step_joined(struct step *step);

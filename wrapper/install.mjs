@@ -84,6 +84,8 @@ const install = (prefix) => {
     join(prefix, 'libexec/stowage/stowage-squashfuse'),
     0o711,
   );
+  copyFile(from('build/libexec/stowage-save'), join(prefix, 'libexec/stowage/stowage-save'), 0o755);
+  copyFile(from('build/libexec/stowage-report'), join(prefix, 'libexec/stowage/stowage-report'), 0o755);
   copyFile(from('build/lib/spank_stowage.so'), join(prefix, 'lib/slurm/spank_stowage.so'), 0o755);
 
   for (const page of readdirSync(from('docs/man'))) {

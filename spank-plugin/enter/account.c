@@ -54,7 +54,7 @@ void account_release(struct account *account) {
 }
 
 // The first and the third field: name and number.
-static bool same_name_or_number(const char *line, size_t length, const char *own) {
+bool account_line_gives_way(const char *line, size_t length, const char *own) {
     size_t name = strcspn(own, ":");
     if (length > name && memcmp(line, own, name + 1) == 0)
         return true;
@@ -69,7 +69,7 @@ static void write_others(FILE *out, const char *text, size_t length, const char 
     for (const char *end = text + length; text < end;) {
         const char *newline = memchr(text, '\n', (size_t)(end - text));
         const char *line_end = newline ? newline : end;
-        if (line_end > text && !same_name_or_number(text, (size_t)(line_end - text), own))
+        if (line_end > text && !account_line_gives_way(text, (size_t)(line_end - text), own))
             fprintf(out, "%.*s\n", (int)(line_end - text), text);
         text = line_end + 1;
     }

@@ -3,6 +3,8 @@
 
 #include "error.h"
 
+#include <stdbool.h>
+
 // Two lines in the formats of passwd(5) and group(5), without newline, owned by the struct.
 struct account {
     char *passwd_line;
@@ -20,6 +22,9 @@ int account_read(struct account *account, struct error *err);
 int account_of_root(struct account *account, int root, struct error *err);
 
 void account_release(struct account *account);
+
+// Whether a line of an image is left out for the user's own line: both have the same name or number.
+bool account_line_gives_way(const char *line, size_t length, const char *own);
 
 // Writes <root>/etc/passwd and <root>/etc/group: the image's own files with the user's line in front and
 // without other lines of the same name or number. `root` is a descriptor of the container's root.

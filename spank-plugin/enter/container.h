@@ -6,8 +6,10 @@
 #include "error.h"
 #include "image_environment.h"
 #include "local_image.h"
+#include "named_container.h"
 #include "options.h"
 #include "progress.h"
+#include "save.h"
 #include "step.h"
 #include "tree.h"
 
@@ -22,6 +24,10 @@ struct container_request {
     const struct host_files *host_files;
     const Stowage__V1__ContainerPlan *plan;
     struct tree *tree;
+    // slurmstepd, a pidfd.
+    int lifeline;
+    const struct named_container *named;
+    struct save *save;
     struct progress *progress;
 };
 
@@ -33,5 +39,6 @@ struct container {
     struct environment environment;
 };
 
-// Builds the container. This process is inside then, and cannot go back.
+// Builds the container, or joins it if it has a name and runs. This process is inside then, and cannot go
+// back.
 int container_build(const struct container_request *request, struct container *container, struct error *err);

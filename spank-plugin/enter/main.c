@@ -10,12 +10,15 @@
 #include "image_environment.h"
 #include "image_source.h"
 #include "local_image.h"
+#include "named_container.h"
+#include "named_sweep.h"
 #include "options.h"
 #include "prefetch.h"
 #include "prefetch_lock.h"
 #include "progress.h"
 #include "protocol.h"
 #include "reply.h"
+#include "save.h"
 #include "show_login.h"
 #include "sweep.h"
 #include "tree.h"
@@ -75,12 +78,13 @@ static int open_local_image(const struct options *options, const struct account 
     return local_image_open(local, &source, base, account->home, store, progress, err) == 0 ? 1 : -1;
 }
 
-static int enter_image(struct options *options, struct error *err) {
+static int enter_image(struct options *options, struct save *save, struct error *err) {
     struct progress progress;
     struct account account;
     struct tree_store store;
     struct local_image image;
     struct tree tree;
+    struct named_container named;
     struct host_files host_files;
     Stowage__V1__ContainerPlan *plan = NULL;
     struct container container;
@@ -91,14 +95,23 @@ static int enter_image(struct options *options, struct error *err) {
         return error_errno(err, "slurmstepd (process %d) is gone", (int)options->lifeline);
     if (account_read(&account, err) != 0 || apply_settings(options, account.home, err) != 0)
         return -1;
-    progress_start(&progress, node_name(), options->image);
-    if (tree_store_open(&store, options->trees, err) != 0 || host_files_open(&host_files, err) != 0)
+    progress_start(&progress, node_name(),
+                   options->image[0] ? options->image : options_value(options, "name"));
+    if (save_open(save, options, account.home, err) != 0 ||
+        tree_store_open(&store, options->trees, err) != 0 || host_files_open(&host_files, err) != 0 ||
+        named_container_open(&named, options, &store, &progress, err) != 0)
         return -1;
+    progress.image = options->image;
     int found = open_local_image(options, &account, &store, &image, &progress, err);
     const struct local_image *local = found == 1 ? &image : NULL;
     if (found < 0 || acquire_image(options, &account, &store, local, &progress, &plan, &tree, err) != 0)
         return -1;
+    if (named_container_check(&named, options, plan, err) != 0)
+        return -1;
     const struct container_request request = {.options = options,
+                                              .lifeline = lifeline,
+                                              .named = &named,
+                                              .save = save,
                                               .account = &account,
                                               .local = local,
                                               .host_files = &host_files,
@@ -107,10 +120,11 @@ static int enter_image(struct options *options, struct error *err) {
                                               .progress = &progress};
     if (container_build(&request, &container, err) != 0)
         return error_wrap(err, "image %s", options->image);
-    if (holder_start(lifeline, &holder, err) != 0)
+    if (named_container_keep(&named, options, plan, &tree, err) != 0 ||
+        holder_start(lifeline, named.running, &holder, err) != 0)
         return -1;
-    if (reply_ready(holder, &container.entry, tree.lock_path, container.directory, &container.environment,
-                    err) != 0) {
+    if (reply_ready(holder, &container.entry, save->saver, tree.lock_path, container.directory,
+                    &container.environment, err) != 0) {
         kill(holder, SIGKILL);
         return -1;
     }
@@ -122,9 +136,13 @@ static int sweep_trees(const struct options *options, struct error *err) {
     struct tree_store store;
     if (tree_store_open(&store, options->trees, err) != 0)
         return -1;
-    if (options->job_id != 0)
+    int result = 0;
+    if (options->job_id != 0) {
         prefetch_end(&store, options->job_id);
-    int result = sweep(&store, err);
+        result = named_remove(&store, options->job_id, err);
+    }
+    if (sweep(&store, err) != 0)
+        result = -1;
     tree_store_close(&store);
     return result;
 }
@@ -150,8 +168,10 @@ int main(int argc, char **argv) {
     reply_keep();
     give_up_oom_protection();
     if (!options.login && !options.sweep && !options.prefetch) {
-        if (enter_image(&options, &err) == 0)
+        struct save save = {0};
+        if (enter_image(&options, &save, &err) == 0)
             return 0;
+        save_abandon(&save);
         reply_error(&err);
         return 1;
     }

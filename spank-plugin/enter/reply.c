@@ -31,7 +31,7 @@ static void write_entry(FILE *out, const struct step_entry *entry) {
             entry->root ? "r" : "", entry->keep_holder ? "k" : "", 0);
 }
 
-int reply_ready(pid_t holder, const struct step_entry *entry, const char *tree_lock,
+int reply_ready(pid_t holder, const struct step_entry *entry, pid_t saver, const char *tree_lock,
                 const char *working_directory, const struct environment *environment, struct error *err) {
     char *text = NULL;
     size_t length = 0;
@@ -40,6 +40,8 @@ int reply_ready(pid_t holder, const struct step_entry *entry, const char *tree_l
         return error_errno(err, "cannot hold the answer");
     fprintf(out, "H%d%c", (int)holder, 0);
     write_entry(out, entry);
+    if (saver > 0)
+        fprintf(out, "S%d%c", (int)saver, 0);
     fprintf(out, "L%s%cW%s%c", tree_lock, 0, working_directory, 0);
     for (size_t i = 0; i < environment->unset_count; i++)
         fprintf(out, "-%s%c", environment->unset[i], 0);

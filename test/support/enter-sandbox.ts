@@ -28,6 +28,10 @@ export interface EnterOptions {
   chdir?: string;
   /** As the user gives it to --image; `image` unless given. */
   image?: string;
+  /** Without --image at all. */
+  withoutImage?: boolean;
+  /** 7 unless given. */
+  job?: number;
   /** Where --image was written, for relative paths. */
   submittedFrom?: string;
   /** Further variables of the job. */
@@ -56,6 +60,8 @@ export interface Container {
   holder: number;
   /** What a rank has to do, in letters; see spank-plugin/enter/reply.c. */
   entry: string;
+  /** The process that saves the container, or 0. */
+  saver: number;
   lock: string;
   directory: string;
   environment: string[];
@@ -114,10 +120,9 @@ export class EnterSandbox {
       ...[
         '--socket',
         options.socket ?? this.socket,
-        '--image',
-        options.image ?? image,
+        ...(options.withoutImage === true ? [] : ['--image', options.image ?? image]),
         '--job',
-        '7',
+        String(options.job ?? 7),
         '--step',
         '0',
       ],
@@ -157,16 +162,19 @@ export class EnterSandbox {
   /** Expects a container. */
   async succeed(options: EnterOptions = {}): Promise<Container> {
     const outcome = await this.enter(options);
-    const match = /^H(\d+)\0J([a-z]*)\0L([^\0]*)\0W([^\0]*)\0((?:[-=][^\0]*\0)*)$/.exec(outcome.reply);
+    const match = /^H(\d+)\0J([a-z]*)\0(?:S(\d+)\0)?L([^\0]*)\0W([^\0]*)\0((?:[-=][^\0]*\0)*)$/.exec(
+      outcome.reply,
+    );
     assert.ok(match, `no container: ${JSON.stringify(outcome)}`);
     assert.equal(outcome.status, 0);
     const holder = Number(match[1]);
     return {
       holder,
       entry: match[2] ?? '',
-      lock: match[3] ?? '',
-      directory: match[4] ?? '',
-      environment: (match[5] ?? '').split('\0').slice(0, -1),
+      saver: Number(match[3] ?? 0),
+      lock: match[4] ?? '',
+      directory: match[5] ?? '',
+      environment: (match[6] ?? '').split('\0').slice(0, -1),
       root: `/proc/${holder}/root`,
       mounts: mountsOf(holder),
     };
@@ -221,7 +229,7 @@ export class EnterSandbox {
     const directory = path.join(this.directory, 'libexec');
     const log = path.join(this.directory, 'unpacker.log');
     fs.mkdirSync(directory, { recursive: true });
-    for (const name of ['stowage-enter', 'stowage-squashfuse'])
+    for (const name of ['stowage-enter', 'stowage-squashfuse', 'stowage-report', 'stowage-save'])
       fs.copyFileSync(path.join(path.dirname(binary), name), path.join(directory, name));
     fs.writeFileSync(log, '');
     this.giveToUser(log);

@@ -10,7 +10,8 @@ export const reachable = (program: string): string => {
   const directory = mkdtempSync(join(tmpdir(), 'stowage-bin-'));
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
   chmodSync(directory, 0o755);
-  for (const name of new Set([basename(program), 'stowage-unpack', 'stowage-squashfuse'])) {
+  const siblings = ['stowage-unpack', 'stowage-squashfuse', 'stowage-report', 'stowage-save'];
+  for (const name of new Set([basename(program), ...siblings])) {
     const source = join(dirname(program), name);
     if (!existsSync(source)) continue;
     copyFileSync(source, join(directory, name));

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+
+import { strays } from '../cluster/sweep.js';
+import { waitFor } from '../cluster/wait.js';
+import { clusterSuite, inNewDirectory } from './cluster-suite.js';
+
+clusterSuite('a container that is saved', {}, (site) => {
+  const output = (command: string): Promise<string> => site().output(`${inNewDirectory}; ${command}`);
+
+  const runs = (program: string): boolean =>
+    strays(site().cluster.layout).some(({ command }) => command === program);
+
+  for (const file of ['x.sqsh', 'x.tar'])
+    it(`is an image again, as ${file}`, async () => {
+      assert.equal(
+        await output(
+          `srun -n1 --image=$IMAGE --image-save=${file} sh -c 'echo new >/etc/new; rm /etc/motd' && ls -A && srun -n1 --image=${file.endsWith('tar') ? 'oci-archive:' : './'}${file} sh -c 'cat /etc/new; ls /etc/motd 2>/dev/null || echo gone; grep -c stow-a /etc/passwd'`,
+        ),
+        `${file}\nnew\ngone\n1\n`,
+      );
+    });
+
+  it('is written when the last rank of the first node has ended', async () => {
+    assert.equal(
+      await output(
+        `srun -N2 -n4 --overcommit --image=$IMAGE --image-save=x.sqsh sh -c 'sleep $SLURM_PROCID; echo $SLURM_PROCID >>/etc/ranks' && srun -n1 --image=./x.sqsh sh -c 'sort /etc/ranks'`,
+      ),
+      '0\n1\n',
+    );
+  });
+
+  it('leaves exit codes and signals of ranks as they are', async () => {
+    const { code, stdout } = await site().run(
+      `${inNewDirectory}; srun -n1 --image=$IMAGE --image-save=x.sqsh sh -c 'exit 7'; echo $?; srun -n1 --image=$IMAGE --image-save=y.sqsh sh -c 'kill -SEGV $$' 2>/dev/null; echo $?; ls`,
+    );
+    assert.equal(code, 0);
+    assert.equal(stdout, '7\n139\nx.sqsh\ny.sqsh\n');
+  });
+
+  it('lets signals that are sent to the step through to its programs, once', async () => {
+    assert.equal(
+      await output(
+        `srun -n1 --job-name=signalled --image=$IMAGE --image-save=x.sqsh sh -c 'trap "echo got >>/etc/got" USR1; touch $PWD/ready; for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.2; done; cat /etc/got' & until [ -e ready ]; do sleep 0.1; done; scancel -s USR1 --name=signalled; wait; ls`,
+      ),
+      'got\nready\nx.sqsh\n',
+    );
+  });
+
+  it('shows in the exit code of the step that it could not be written', async () => {
+    const { stdout, stderr } = await site().run(
+      `${inNewDirectory}; srun -n1 --image=$IMAGE --image-save=x.tar sh -c 'echo >/.wh.x'; echo $?; ls`,
+    );
+    assert.equal(stdout, '1\n');
+    assert.match(
+      stderr,
+      /stowage: n[12]: --image-save: .*\/x\.tar was not written: the container's \/\.wh\.x/,
+    );
+  });
+
+  it('is refused before the step starts where it cannot be written', async () => {
+    const { code, stdout, stderr } = await site().run(
+      'srun -n1 --image=$IMAGE --image-save=/etc/x.sqsh echo ran',
+    );
+    assert.equal(code, 1);
+    assert.equal(stdout, '');
+    assert.match(stderr, /stowage: n[12]: --image-save=\/etc\/x\.sqsh: cannot write to its directory/);
+  });
+
+  it('leaves no file after scancel, neither while ranks run nor while it is written, and drains no node', async () => {
+    const cancelled = async (script: string, when: string): Promise<void> => {
+      const step = site().run(
+        `${inNewDirectory}; srun -n2 -N1 --overcommit --job-name=cancelled --image=$IMAGE --image-save=x.sqsh sh -c '${script}'; echo "left: $(ls -A)"`,
+      );
+      await waitFor(() => runs(when), { failure: `no ${when}`, timeoutMs: 20_000 });
+      await site().run('scancel --name=cancelled');
+      const { stdout } = await step;
+      assert.match(stdout, /left: \n$/);
+      await waitFor(() => !runs(when), { failure: `${when} is left`, timeoutMs: 20_000 });
+    };
+    await cancelled('exec sleep 4711', 'sleep');
+    await cancelled('head -c 400000000 /dev/urandom >/large', 'mksquashfs');
+    await site().cluster.waitUntilIdle();
+    assert.equal(await site().output('sinfo -h -o %T'), 'idle\n');
+  });
+});
