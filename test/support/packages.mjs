@@ -1,5 +1,5 @@
-/** Debian packages that building and testing Stowage need, and what for. */
-export const packages = {
+/** Debian packages that building and testing Stowage need, and what for. Debian 12 and 13 have all of them. */
+export const testPackages = {
   // Building.
   'build-essential': 'compilers, make',
   'pkg-config': 'finds the libraries below',
@@ -27,7 +27,7 @@ export const packages = {
   // Images and a registry to hold them.
   'busybox-static': 'the whole content of the small image',
   'debian-archive-keyring': 'checks what mmdebstrap downloads',
-  mmdebstrap: 'makes the root of the Debian image',
+  mmdebstrap: 'makes the root of the Debian image, and of the Debian 13 of test:slurm-24.11',
   umoci: 'packs roots into OCI images',
   skopeo: 'pushes images to the registry',
   buildah: 'makes images by yet another code',
@@ -48,9 +48,15 @@ export const packages = {
   'libcap2-bin': 'getcap, to see that no file has capabilities',
   procps: 'ps, with which CI looks for processes that were left',
   attr: 'setfattr and getfattr, for tests of extended attributes',
+};
+
+/** What only who works on Stowage needs besides, on Debian 12. */
+const developerPackages = {
   // Fuzzing.
   clang: 'libFuzzer is part of it',
   'libclang-rt-14-dev': 'its sanitizers',
   // Checks.
   'clang-format': 'formatting of C and C++',
 };
+
+export const packages = { ...testPackages, ...developerPackages };

@@ -113,8 +113,11 @@ try {
       'only Debian and its kin are known here; see test/support/packages.mjs for what is needed',
     );
   }
-  installPackages();
-  installModules();
+  // test/debian-13.ts has brought both.
+  if (process.env.STOWAGE_SETUP_PACKAGES !== 'no') {
+    installPackages();
+    installModules();
+  }
   build();
 } catch (error) {
   console.error(`setup: ${error.message}`);
