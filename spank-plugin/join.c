@@ -1,9 +1,12 @@
 #include "join.h"
 #include "cleanup.h"
+#include "countdown.h"
 #include "root_emulation.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <sys/file.h>
 #include <sys/pidfd.h>
@@ -18,10 +21,12 @@ static int lock_tree(const char *path, struct error *err) {
     return steal_fd(&fd);
 }
 
-int join_container(const struct step_container *container, int *pidfd, struct error *err) {
-    cleanup_close int target = pidfd_open(container->holder, 0);
-    if (target < 0)
-        return error_errno(err, "the process that keeps the container is gone");
+int join_open_holder(const struct step_container *container, struct error *err) {
+    int holder = pidfd_open(container->holder, 0);
+    return holder >= 0 ? holder : error_errno(err, "the process that keeps the container is gone");
+}
+
+int join_container(const struct step_container *container, int holder, struct error *err) {
     bool has_lock = container->tree_lock[0] != '\0';
     cleanup_close int lock = has_lock ? lock_tree(container->tree_lock, err) : -1;
     if (has_lock && lock < 0)
@@ -29,15 +34,20 @@ int join_container(const struct step_container *container, int *pidfd, struct er
     const struct step_entry *entry = &container->entry;
     int namespaces = CLONE_NEWUSER | CLONE_NEWNS | (entry->net ? CLONE_NEWNET : 0) |
                      (entry->ipc ? CLONE_NEWIPC : 0) | (entry->uts ? CLONE_NEWUTS : 0);
-    if (setns(target, namespaces) != 0)
-        return error_errno(err, "cannot join the container's namespaces");
+    if (setns(holder, namespaces) != 0)
+        return errno == ESRCH ? error_set(err, "the process that keeps the container was killed")
+                              : error_errno(err, "cannot join the container's namespaces");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return error_errno(err, "cannot set no_new_privs");
     if (chdir(container->working_directory) != 0)
         return error_errno(err, "cannot change to %s in the container", container->working_directory);
     if (entry->root && root_emulation_start(err) != 0)
         return -1;
-    *pidfd = steal_fd(&target);
     steal_fd(&lock);
     return 0;
+}
+
+void join_release_holder(const struct step_container *container, int holder, int countdown) {
+    if (countdown_is_last(countdown) && !container->entry.keep_holder)
+        pidfd_send_signal(holder, SIGKILL, NULL, 0);
 }

@@ -1,22 +1,19 @@
 // The hooks that Slurm calls in its commands and for steps; those for jobs are in job_hooks.c. Which hook
 // runs in which process and as whom is told in docs/path-of-an-image.md; what Slurm makes of their return
 // values in docs/decisions/0002.
-#include "cleanup.h"
 #include "helper.h"
 #include "image_options.h"
-#include "join.h"
 #include "save_wait.h"
 #include "settings.h"
 #include "step.h"
+#include "task_entry.h"
 #include "tree_directory.h"
 
 #include <signal.h>
 #include <slurm/spank.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -159,45 +156,6 @@ static int lead(spank_t spank, struct error *err) {
     return helper_run(&settings, &request, step_container(step), err);
 }
 
-static int set_environment(spank_t spank, struct step_container *container, struct error *err) {
-    char *record = container->environment;
-    char *end = record + container->environment_bytes;
-    for (; record < end; record += strlen(record) + 1) {
-        // The records are shared with the other ranks: look, do not write.
-        char *name = record + 1;
-        if (record[0] == '-') {
-            spank_unsetenv(spank, name);
-            continue;
-        }
-        char *equals = strchr(name, '=');
-        cleanup_free char *copy = equals ? strndup(name, (size_t)(equals - name)) : NULL;
-        if (!copy || spank_setenv(spank, copy, equals + 1, 1) != ESPANK_SUCCESS)
-            return error_set(err, "cannot set the variable %.100s of the image's environment", name);
-    }
-    if (spank_setenv(spank, "PWD", container->working_directory, 1) != ESPANK_SUCCESS)
-        return error_set(err, "cannot set PWD");
-    return 0;
-}
-
-// Slurm would start a container of its own inside this one.
-static int refuse_other_container(spank_t spank, struct error *err) {
-    char bundle[PATH_MAX];
-    if (spank_getenv(spank, "SLURM_CONTAINER", bundle, sizeof bundle) == ESPANK_ENV_NOEXIST)
-        return 0;
-    return error_set(err, "--container and --image are given; leave out the one that is not meant");
-}
-
-static int enter_container(spank_t spank, struct error *err) {
-    struct step_container *container = step_container(step);
-    cleanup_close int holder = -1;
-    if (join_container(container, &holder, err) != 0)
-        return -1;
-    if (step_joined(step) && !container->entry.keep_holder)
-        pidfd_send_signal(holder, SIGKILL, NULL, 0);
-    image_options_forget_once(spank);
-    return set_environment(spank, container, err);
-}
-
 // While a rank waits for its image it ends with slurmstepd, whose death nobody else would tell it.
 static int end_with_slurmstepd(struct error *err) {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != slurmstepd)
@@ -236,9 +194,9 @@ int slurm_spank_task_init(spank_t spank, int argc, char **argv) {
         refuse(spank, is_first_rank(spank) ? &deferred : NULL);
 
     struct error err;
-    enum step_outcome outcome;
-    if (refuse_other_container(spank, &err) != 0)
+    if (task_entry_check(spank, &err) != 0)
         refuse(spank, is_first_rank(spank) ? &err : NULL);
+    enum step_outcome outcome;
     if (end_with_slurmstepd(&err) != 0 || step_enter(step, &outcome, &err) != 0)
         refuse(spank, &err);
     if (outcome == STEP_UNDECIDED) {
@@ -250,7 +208,8 @@ int slurm_spank_task_init(spank_t spank, int argc, char **argv) {
         // The rank that led has said why.
         refuse(spank, NULL);
     }
-    if (save_wait_split(step, &err) != 0 || enter_container(spank, &err) != 0)
+    image_options_forget_once(spank);
+    if (save_wait_split(step, &err) != 0 || task_entry(spank, &settings, step, &err) != 0)
         refuse(spank, &err);
     outlive_slurmstepd();
     return 0;

@@ -1,4 +1,5 @@
 #include "step.h"
+#include "countdown.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -10,7 +11,8 @@ struct step {
     pthread_mutex_t lock;
     enum step_outcome outcome;
     uint32_t ranks;
-    atomic_uint joined;
+    // Of ranks that have still to join.
+    int countdown;
     atomic_uint ended;
     struct step_container container;
 };
@@ -28,6 +30,10 @@ int step_create(struct step **step, uint32_t ranks, struct error *err) {
     pthread_mutex_init(&made->lock, &attributes);
     pthread_mutexattr_destroy(&attributes);
     made->ranks = ranks;
+    if (countdown_make(ranks, &made->countdown, err) != 0) {
+        munmap(made, sizeof *made);
+        return -1;
+    }
     *step = made;
     return 0;
 }
@@ -60,8 +66,8 @@ void step_decide(struct step *step, enum step_outcome outcome) {
     pthread_mutex_unlock(&step->lock);
 }
 
-bool step_joined(struct step *step) {
-    return atomic_fetch_add(&step->joined, 1) + 1 == step->ranks;
+int step_countdown(const struct step *step) {
+    return step->countdown;
 }
 
 bool step_ended(struct step *step) {

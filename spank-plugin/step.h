@@ -68,5 +68,5 @@ void step_decide(struct step *step, enum step_outcome outcome);
 // Counts this rank as ended. True for the last one.
 bool step_ended(struct step *step);
 
-// Counts this rank as joined. True for the last one, which then ends the holder.
-bool step_joined(struct step *step);
+// Counts the ranks that have joined, see countdown.h: the last one ends the holder.
+int step_countdown(const struct step *step);

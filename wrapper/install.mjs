@@ -78,6 +78,7 @@ exec "$node" ${nodeOptions[program]}"$here/../lib/stowage/build/js/wrapper/${pro
 const install = (prefix) => {
   // What nobody can read nobody can trace (ptrace(2)): stowage-enter cleans up after a job outside of its cgroup.
   copyFile(from('build/libexec/stowage-enter'), join(prefix, 'libexec/stowage/stowage-enter'), 0o711);
+  copyFile(from('build/libexec/stowage-exec'), join(prefix, 'libexec/stowage/stowage-exec'), 0o755);
   copyFile(from('build/libexec/stowage-unpack'), join(prefix, 'libexec/stowage/stowage-unpack'), 0o755);
   copyFile(
     from('build/libexec/stowage-squashfuse'),

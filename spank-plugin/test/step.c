@@ -8,7 +8,7 @@ enum { RANKS = 32, DEADLINE_SECONDS = 30 };
 
 static struct step *step;
 
-static struct { atomic_uint led, ready, failed, broken, wrong_container, last; } * seen;
+static struct { atomic_uint led, ready, failed, broken, wrong_container; } * seen;
 
 static void start(void) {
     struct error err;
@@ -79,12 +79,6 @@ static void rank_that_is_killed_later(unsigned number) {
     }
 }
 
-static void rank_that_joins(unsigned number) {
-    (void)number;
-    if (step_joined(step))
-        atomic_fetch_add(&seen->last, 1);
-}
-
 int main(void) {
     seen = shared_memory(sizeof *seen);
 
@@ -111,17 +105,5 @@ int main(void) {
     start();
     ok(run_children(RANKS, DEADLINE_SECONDS, rank_that_is_killed_later) == 0 && seen->ready == RANKS - 1,
        "a leader that is killed after it decided harms no other");
-
-    start();
-    run_children(RANKS, DEADLINE_SECONDS, rank_that_joins);
-    ok(seen->last == 1, "one of 32 ranks that join at once is told that it is the last");
-
-    start();
-    unsigned early = 0;
-    for (unsigned i = 0; i + 1 < RANKS; i++)
-        early += step_joined(step);
-    ok(early == 0, "no rank but the last is told so");
-    ok(step_joined(step), "the last rank is told so");
-    ok(!step_joined(step), "nobody is told so again");
     return tap_done();
 }

@@ -6,6 +6,7 @@ const built = [
   'build/lib/spank_stowage.so',
   'build/lib/stowage_addon.node',
   'build/libexec/stowage-enter',
+  'build/libexec/stowage-exec',
   'build/libexec/stowage-unpack',
   'build/js/wrapper/stowage.js',
   'build/js/wrapper/stowaged.js',

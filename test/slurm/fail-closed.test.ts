@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 
 import type { RunResult } from '../cluster/run.js';
+import { slurm } from '../cluster/slurm-release.js';
 import { busyboxImage } from '../support/busybox-image.js';
 import { account } from '../cluster/users.js';
 import { batch } from './batch.js';
@@ -96,7 +97,8 @@ const trapsFor = (site: () => Site): void => {
     }
   });
 
-  for (const program of ['stowage-enter', 'stowage-unpack']) {
+  const programs = ['stowage-enter', 'stowage-unpack', ...(slurm.entersAtExec ? ['stowage-exec'] : [])];
+  for (const program of programs) {
     it(`${program} missing`, async () => {
       const path = `${site().cluster.layout.prefix}/libexec/stowage/${program}`;
       renameSync(path, `${path}.away`);

@@ -27,6 +27,17 @@ const processesNamed = (name: string): number[] =>
       }
     });
 
+/** The end of one may be the end of another. */
+const killAll = (pids: readonly number[]): void => {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      assert.equal((error as NodeJS.ErrnoException).code, 'ESRCH');
+    }
+  }
+};
+
 /** What makes the images of steps. Another, that of the job, goes on until the job ends. */
 const helpersOfSteps = (): number[] =>
   processesNamed('stowage-enter').filter((pid) => !commandLine(pid).includes('--prefetch'));
@@ -123,7 +134,7 @@ clusterSuite('what interrupts a step', withSlowRegistry, (site) => {
 
   it('slurmstepd killed', async () => {
     const { result } = await slowStep();
-    for (const pid of processesNamed('slurmstepd')) process.kill(pid, 'SIGKILL');
+    killAll(processesNamed('slurmstepd'));
     await waitFor(() => helpersOfSteps().length === 0, {
       failure: 'stowage-enter lives on',
       timeoutMs: 5000,
