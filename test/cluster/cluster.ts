@@ -38,6 +38,8 @@ export interface ClusterOptions {
   readonly plugin?: PluginOptions;
   /** Lines of slurm.conf in place of, or beside, the harness's own. */
   readonly slurmConf?: Readonly<Record<string, string>>;
+  /** Names and content of files beside slurm.conf, such as cgroup.conf. */
+  readonly slurmFiles?: (layout: Layout) => Readonly<Record<string, string>>;
   /** Changes to stowage.toml: { resolve: { ttl_seconds: 0 } }. */
   readonly stowageToml?: TomlTable;
   /** Of each node, without anything behind them; default 0. */
@@ -187,6 +189,8 @@ export const startCluster = async (options: ClusterOptions = {}): Promise<Cluste
     makeGpus(layout, cluster.nodes, options.gpus ?? 0);
     install(layout.prefix);
     writeFileSync(layout.slurmConf, await slurmConf(layout, { slurmctld, slurmd }, options));
+    for (const [name, content] of Object.entries(options.slurmFiles?.(layout) ?? {}))
+      writeFileSync(`${layout.data}/${name}`, content);
     writeFileSync(layout.plugstackConf, plugstackConf(layout, options.plugin));
     writeFileSync(layout.stowageToml, stowageToml(layout, cluster.registryHost, options.stowageToml));
     writeEnvironment(layout, cluster);

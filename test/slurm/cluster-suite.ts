@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 
 import { startCluster, type Cluster, type ClusterOptions } from '../cluster/cluster.js';
+import { layoutOf, type Layout } from '../cluster/layout.js';
 import type { RunOptions, RunResult } from '../cluster/run.js';
 import { waitFor } from '../cluster/wait.js';
 import { busyboxImage } from '../support/busybox-image.js';
@@ -40,6 +41,9 @@ export class Site {
   }
 }
 
+/** Of the cluster that is running, or will be. */
+export const suiteLayout = (): Layout => layoutOf(`${process.cwd()}/.cluster/test-${process.pid}`);
+
 const describeLeftovers = (cluster: Cluster): string => {
   const { processes, mounts, trees } = cluster.leftovers();
   return [...processes, ...mounts, ...trees].join('\n');
@@ -61,10 +65,9 @@ export const clusterSuite = (
 
     before(async () => {
       const image = await busyboxImage();
-      const stateDirectory = `${process.cwd()}/.cluster/test-${process.pid}`;
       const cluster = await startCluster({
         nodes: 2,
-        stateDirectory,
+        stateDirectory: suiteLayout().state,
         ...(typeof options === 'function' ? await options() : options),
       });
       site = new Site(cluster, '');
