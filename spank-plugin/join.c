@@ -1,25 +1,17 @@
 #include "join.h"
 #include "cleanup.h"
 #include "countdown.h"
+#include "rank_lock.h"
 #include "root_emulation.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <sys/file.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 
-// That the tree is in use is told by the mount tables of processes. One that may not be dumped, as a rank
-// before its exec, hides its table where /proc is mounted with hidepid; so until then the lock speaks for it.
-static int lock_tree(const char *path, struct error *err) {
-    cleanup_close int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB) != 0)
-        return error_errno(err, "cannot take the lock of the image's tree, %s", path);
-    return steal_fd(&fd);
-}
+enum { LOCK_MILLISECONDS = 10 * 1000 };
 
 int join_open_holder(const struct step_container *container, struct error *err) {
     int holder = pidfd_open(container->holder, 0);
@@ -27,8 +19,11 @@ int join_open_holder(const struct step_container *container, struct error *err) 
 }
 
 int join_container(const struct step_container *container, int holder, struct error *err) {
+    // That the tree is in use is told by the mount tables of processes. One that may not be dumped, as a rank
+    // before its exec, hides its table where /proc is mounted with hidepid; so until then the lock speaks for
+    // it.
     bool has_lock = container->tree_lock[0] != '\0';
-    cleanup_close int lock = has_lock ? lock_tree(container->tree_lock, err) : -1;
+    cleanup_close int lock = has_lock ? rank_lock_take(container->tree_lock, LOCK_MILLISECONDS, err) : -1;
     if (has_lock && lock < 0)
         return -1;
     const struct step_entry *entry = &container->entry;
