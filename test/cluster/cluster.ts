@@ -18,7 +18,7 @@ import { defaultStateDirectory, layoutOf, nodePaths, type Layout } from './layou
 import { leftovers, type Leftovers } from './leftovers.js';
 import { unmountAll } from './mounts.js';
 import { startMunge } from './munge.js';
-import { makeNodeDirectories } from './node-directories.js';
+import { hostsFile, makeNodeDirectories } from './node-directories.js';
 import { plugstackConf, type PluginOptions } from './plugstack.js';
 import { freePorts } from './ports.js';
 import { startRegistry } from './registry.js';
@@ -185,7 +185,8 @@ export const startCluster = async (options: ClusterOptions = {}): Promise<Cluste
   const cluster = new Cluster(layout, record);
   const daemons = new Daemons(layout);
   try {
-    for (const node of cluster.nodes) makeNodeDirectories(layout, node);
+    for (const node of cluster.nodes) makeNodeDirectories(layout, node, cluster.nodes);
+    writeFileSync(layout.hosts, hostsFile(cluster.nodes));
     makeGpus(layout, cluster.nodes, options.gpus ?? 0);
     install(layout.prefix);
     writeFileSync(layout.slurmConf, await slurmConf(layout, { slurmctld, slurmd }, options));

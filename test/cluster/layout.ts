@@ -16,6 +16,8 @@ export interface Layout {
   readonly plugstackConf: string;
   readonly stowageToml: string;
   readonly mungeSocket: string;
+  /** What slurmctld sees at /etc/hosts. */
+  readonly hosts: string;
   /** What a node sees at `node` is in truth its directory below `nodes`: see node-namespace.ts. */
   readonly node: string;
   readonly nodes: string;
@@ -41,6 +43,7 @@ export const layoutOf = (stateDirectory: string): Layout => {
     plugstackConf: `${data}/plugstack.conf`,
     stowageToml: `${data}/stowage.toml`,
     mungeSocket: `${data}/munge/socket`,
+    hosts: `${data}/hosts`,
     node: `${data}/node`,
     nodes: `${data}/nodes`,
   };

@@ -22,8 +22,10 @@ const entriesOf = (directory: string): string[] => {
 
 export const leftovers = (layout: Layout, daemons: Daemons, nodes: readonly string[]): Leftovers => {
   const daemonPids = new Set(daemons.names().map((name) => daemons.pid(name)));
+  // It has a child that runs scripts.
+  const slurmctld = daemons.pid('slurmctld');
   const processes = strays(layout)
-    .filter(({ pid }) => !daemonPids.has(pid))
+    .filter(({ pid, parent }) => !daemonPids.has(pid) && parent !== slurmctld)
     .map(({ pid, command }) => `${command} (pid ${pid})`);
 
   const atRest = new Set(['self' as const, ...daemonPids].map((pid) => pid && mountNamespace(pid)));

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 /** What the kernel says of one live process, or undefined when it is gone or a zombie. */
 export interface ProcessFacts {
   readonly pid: number;
+  readonly parent: number;
   readonly command: string;
   /** Clock ticks after boot; together with the pid it names a process for good. */
   readonly startTicks: number;
@@ -15,7 +16,12 @@ export const processFacts = (pid: number): ProcessFacts | undefined => {
     const end = stat.lastIndexOf(')');
     const fields = stat.slice(end + 2).split(' ');
     if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
-    return { pid, command: stat.slice(stat.indexOf('(') + 1, end), startTicks: Number(fields[19]) };
+    return {
+      pid,
+      parent: Number(fields[1]),
+      command: stat.slice(stat.indexOf('(') + 1, end),
+      startTicks: Number(fields[19]),
+    };
   } catch {
     return undefined;
   }

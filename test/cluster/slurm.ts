@@ -11,12 +11,19 @@ const exec = promisify(execFile);
 
 export const slurmdName = (node: string): string => `slurmd-${node}`;
 
+/** It answers an srun of a batch script where the node's own name leads. */
+const withHosts = (layout: Layout, argv: readonly string[]): string[] => [
+  ...['unshare', '--mount', '--propagation', 'private', '--'],
+  ...['sh', '-c', 'mount --bind "$1" /etc/hosts && shift && exec "$@"', 'sh', layout.hosts],
+  ...argv,
+];
+
 export const startSlurmctld = (layout: Layout, daemons: Daemons): void => {
   mkdirSync(`${layout.data}/slurmctld`, { recursive: true });
   daemons.start({
     name: 'slurmctld',
     output: 'slurmctld.err',
-    argv: ['slurmctld', '-D', '-f', layout.slurmConf],
+    argv: withHosts(layout, ['slurmctld', '-D', '-f', layout.slurmConf]),
   });
 };
 
