@@ -10,7 +10,8 @@ struct settings {
     const char *socket;
     // Directory of the unpacked images, owned by root. trees=PATH, default /run/stowage/trees.
     const char *trees;
-    // Directory of stowage-enter, stowage-exec and stowage-unpack. libexec=PATH, default /usr/libexec/stowage.
+    // Directory of stowage-enter, stowage-exec and stowage-unpack. libexec=PATH, default
+    // /usr/libexec/stowage.
     const char *libexec;
     // Directory of the site's named environments. environments=PATH, default /etc/stowage/environments.
     const char *environments;
