@@ -18,16 +18,16 @@ describe('a file that grows', () => {
 
   it('holds all that was appended, in order, and so does the digest', async () => {
     const bytes = randomBytes(40 * 1024 * 1024 + 7);
-    const digest = new addon.Digest('sha512');
     const fd = openSync(path, 'w');
+    const writer = new addon.DigestWriter(fd, 'sha512');
     const progress: number[] = [];
-    const file = new GrowingFile(fd, digest, (writtenBytes) => progress.push(writtenBytes));
+    const file = new GrowingFile(fd, writer, (writtenBytes) => progress.push(writtenBytes));
     for (let at = 0, step = 1; at < bytes.length; at += step, step = (step * 7) % 100_003)
       await file.append(bytes.subarray(at, at + step));
     await file.flush();
     closeSync(fd);
     assert.ok(readFileSync(path).equals(bytes));
-    assert.equal(digest.end(), createHash('sha512').update(bytes).digest('hex'));
+    assert.equal(writer.end(), createHash('sha512').update(bytes).digest('hex'));
     assert.deepEqual(
       progress,
       [...progress].sort((a, b) => a - b),
@@ -37,7 +37,7 @@ describe('a file that grows', () => {
 
   it('tells of a write that failed, now or with the next bytes', async () => {
     const fd = openSync('/dev/full', 'w');
-    const file = new GrowingFile(fd, new addon.Digest('sha256'), () => undefined);
+    const file = new GrowingFile(fd, new addon.DigestWriter(fd, 'sha256'), () => undefined);
     await file.append(Buffer.from('x'));
     await assert.rejects(file.flush(), { code: 'ENOSPC' });
     await assert.rejects(file.append(Buffer.from('y')), { code: 'ENOSPC' });
@@ -46,15 +46,17 @@ describe('a file that grows', () => {
   });
 });
 
-describe('Digest', () => {
+describe('DigestWriter', () => {
   it('refuses what it does not know, and to be asked while it works', async () => {
-    assert.throws(() => new addon.Digest('md5' as 'sha256'), /sha256 or sha512/);
-    const digest = new addon.Digest('sha256');
-    assert.throws(() => digest.update(['text'] as unknown as Uint8Array[]), /array of Uint8Array/);
-    const update = digest.update([Buffer.from('a'), Buffer.from('bc')]);
-    assert.throws(() => digest.end(), /under way/);
-    await update;
-    assert.equal(digest.end(), createHash('sha256').update('abc').digest('hex'));
-    assert.throws(() => digest.end(), /has ended/);
+    const fd = openSync('/dev/null', 'w');
+    assert.throws(() => new addon.DigestWriter(fd, 'md5' as 'sha256'), /sha256 or sha512/);
+    const writer = new addon.DigestWriter(fd, 'sha256');
+    assert.throws(() => writer.append(['text'] as unknown as Uint8Array[]), /array of Uint8Array/);
+    const append = writer.append([Buffer.from('a'), Buffer.from('bc')]);
+    assert.throws(() => writer.end(), /under way/);
+    await append;
+    assert.equal(writer.end(), createHash('sha256').update('abc').digest('hex'));
+    assert.throws(() => writer.end(), /has ended/);
+    closeSync(fd);
   });
 });

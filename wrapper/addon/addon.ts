@@ -10,10 +10,13 @@ export interface PeerCredentials {
   gid: number;
 }
 
-/** A digest in the making, off the main thread. */
-export interface Digest {
-  /** Resolves when the bytes were taken in; until then they must not change, and nothing else may be asked. */
-  update(buffers: readonly Uint8Array[]): Promise<void>;
+/** A file and its digest in the making, off the main thread. */
+export interface DigestWriter {
+  /**
+   * Resolves when the bytes are in the file, behind those before; until then they must not change, and nothing else
+   * may be asked. After a failure neither the file nor the digest can be gone on with.
+   */
+  append(buffers: readonly Uint8Array[]): Promise<void>;
   /** The digest in hex, at the end. */
   end(): string;
 }
@@ -34,10 +37,14 @@ interface Addon {
   openTemporary(directory: string): number;
   /** linkat(2): names a file of openTemporary; EEXIST if the name is taken. */
   linkTemporary(fd: number, path: string): void;
+  /** Resolves when the text is at the end of the file, made with mode 0600 if there is none, and on the disk. */
+  appendDurably(path: string, text: string): Promise<void>;
+  /** fsync(2) of a directory: resolves when the names in it are on the disk. */
+  syncDirectory(path: string): Promise<void>;
   /** malloc_trim(3): gives freed memory back to the system. */
   trimHeap(): void;
-  /** Computed by Node's own OpenSSL. */
-  Digest: new (algorithm: 'sha256' | 'sha512') => Digest;
+  /** Writes the file from its beginning; the digest is computed by Node's own OpenSSL. */
+  DigestWriter: new (fd: number, algorithm: 'sha256' | 'sha512') => DigestWriter;
 }
 
 export const addon: Addon = load();

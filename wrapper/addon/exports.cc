@@ -1,4 +1,5 @@
-#include "digest.h"
+#include "digest_writer.h"
+#include "durable_file.h"
 #include "file_system.h"
 #include "heap.h"
 #include "unix_socket.h"
@@ -10,8 +11,10 @@ static Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
     exports.Set("sendDatagram", Napi::Function::New(env, SendDatagram, "sendDatagram"));
     exports.Set("lockFile", Napi::Function::New(env, LockFile, "lockFile"));
     exports.Set("openTemporary", Napi::Function::New(env, OpenTemporary, "openTemporary"));
+    exports.Set("appendDurably", Napi::Function::New(env, AppendDurably, "appendDurably"));
+    exports.Set("syncDirectory", Napi::Function::New(env, SyncDirectory, "syncDirectory"));
     exports.Set("trimHeap", Napi::Function::New(env, TrimHeap, "trimHeap"));
-    exports.Set("Digest", Digest::Define(env));
+    exports.Set("DigestWriter", DigestWriter::Define(env));
     exports.Set("linkTemporary", Napi::Function::New(env, LinkTemporary, "linkTemporary"));
     return exports;
 }

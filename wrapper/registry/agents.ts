@@ -1,7 +1,9 @@
 import http from 'node:http';
 import https from 'node:https';
+import type { OnReadOpts, Socket } from 'node:net';
 
 import type { Authorities } from './authorities.js';
+import { DirectSocket } from './direct-socket.js';
 import type { Proxy } from './proxy.js';
 
 /** How long a connection is kept that nobody uses, and how many of them for each of the agents. */
@@ -50,6 +52,14 @@ function bounded(agent: http.Agent): http.Agent {
   return agent;
 }
 
+/** Without a proxy; what the agents of proxies connect by cannot be told how to read. */
+function direct(agent: http.Agent): http.Agent {
+  const connect = agent.createConnection.bind(agent) as (options: object, callback: unknown) => Socket;
+  agent.createConnection = (options, callback) =>
+    DirectSocket.make((onread: OnReadOpts) => connect({ ...options, onread }, callback));
+  return agent;
+}
+
 async function make(
   isSecure: boolean,
   authorities: Authorities,
@@ -57,12 +67,12 @@ async function make(
 ): Promise<http.Agent> {
   const kept = { keepAlive: true, timeout: longestIdleMs };
   if (!isSecure) {
-    if (!proxy) return new http.Agent(kept);
+    if (!proxy) return direct(new http.Agent(kept));
     const { HttpProxyAgent } = await import('http-proxy-agent');
     return new HttpProxyAgent(proxy.url, { ...kept, ...trust(proxy, authorities) });
   }
   const { secureContext } = authorities;
-  if (!proxy) return new https.Agent({ ...kept, secureContext });
+  if (!proxy) return direct(new https.Agent({ ...kept, secureContext }));
   const { HttpsProxyAgent } = await import('https-proxy-agent');
   const agent = new HttpsProxyAgent(proxy.url, { ...kept, secureContext });
   // What it was made with is for its connection to the proxy; these are for what is on the other side.

@@ -5,6 +5,8 @@ import { checkServerIdentity } from 'node:tls';
 import { StowageError } from '../error.js';
 import { Agents } from './agents.js';
 import { Authorities } from './authorities.js';
+import type { DirectBody } from './direct-body.js';
+import { DirectSocket } from './direct-socket.js';
 import { connectionError, RegistryError } from './error.js';
 import { ExchangeCounts } from './exchange-counts.js';
 import { proxyFor } from './proxy.js';
@@ -27,6 +29,8 @@ export interface HttpRequest {
   authorities?: Authorities;
   /** How messages name the other side: "localhost:5000". */
   registry: string;
+  /** That the body may be large: its chunks may be pieces of readMemory, which the reader gives back. */
+  isBulk?: boolean;
   signal: AbortSignal;
 }
 
@@ -68,17 +72,20 @@ export class HttpTransport {
       const identity = proxy && { checkServerIdentity: identityOf(url) };
       const outgoing = (secure ? https : http).request(url, { method, headers, agent, signal, ...identity });
       this.#limitWaiting(outgoing, secure, who);
+      if (request.isBulk) outgoing.once('socket', (socket) => DirectSocket.of(socket)?.expectAnswer());
       let isAnswered = false;
       outgoing.once('response', (incoming) => {
         isAnswered = true;
         this.exchanges.count(method, incoming.statusCode);
         // Whoever reads the body sees its errors; an answer that nobody reads must not bring the daemon down.
         incoming.on('error', () => undefined);
+        const { statusCode: status = 0, headers: received } = incoming;
+        const direct = DirectSocket.of(incoming.socket)?.bodyOf(incoming);
         resolve({
-          status: incoming.statusCode ?? 0,
-          headers: incoming.headers,
+          status,
+          headers: received,
           url,
-          body: readBody(incoming, registry, this.limits, signal),
+          body: readBody(direct ?? usual(incoming), registry, this.limits, signal),
           discard: () => discard(incoming, method),
         });
       });
@@ -163,13 +170,13 @@ function discard(incoming: http.IncomingMessage, method: string): void {
 
 /** Time spent by the reader does not count: only waiting for the registry does. */
 async function* readBody(
-  incoming: http.IncomingMessage,
+  body: Pick<DirectBody, 'chunks' | 'stop'>,
   registry: string,
   limits: HttpLimits,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
   const { rateWindowMs, minimumBytesPerSecond } = limits;
-  const chunks = incoming[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  const chunks = body.chunks();
   let waitedMs = 0;
   let bytes = 0;
   const tooSlow = (): RegistryError =>
@@ -181,7 +188,7 @@ async function* readBody(
   try {
     for (;;) {
       const began = performance.now();
-      const timer = setTimeout(() => incoming.destroy(tooSlow()), rateWindowMs);
+      const timer = setTimeout(() => body.stop(tooSlow()), rateWindowMs);
       const next = await chunks.next().finally(() => clearTimeout(timer));
       if (next.done) return;
       waitedMs += performance.now() - began;
@@ -205,8 +212,15 @@ async function* readBody(
       },
     );
   } finally {
-    incoming.destroy();
+    await chunks.return(undefined);
   }
+}
+
+function usual(incoming: http.IncomingMessage): Pick<DirectBody, 'chunks' | 'stop'> {
+  return {
+    chunks: () => incoming[Symbol.asyncIterator]() as AsyncGenerator<Buffer>,
+    stop: (reason) => incoming.destroy(reason),
+  };
 }
 
 function asError(reason: unknown): Error {

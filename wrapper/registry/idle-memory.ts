@@ -1,4 +1,5 @@
 import { addon } from '../addon/addon.js';
+import { readMemory } from './read-memory.js';
 
 /** How long nothing must have been transferred. */
 const quietMs = 2000;
@@ -23,6 +24,7 @@ export class IdleMemory {
 }
 
 function giveBack(): void {
+  readMemory.clear();
   globalThis.gc?.();
   addon.trimHeap();
 }

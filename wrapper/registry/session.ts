@@ -91,7 +91,7 @@ export class RegistrySession {
     );
     const answer = await firstAnswer(endpoints, this.#common.resting, waiting, async (endpoint) => {
       const path = `blobs/${digest}`;
-      const { response, as } = await this.#visit(endpoint, reference, 'GET', path, headers, waiting);
+      const { response, as } = await this.#visit(endpoint, reference, 'GET', path, headers, waiting, true);
       if (response.status !== 200 && response.status !== 206)
         throw await refusal(response, { reference, endpoint, layer: digest, ...as });
       const blob = blobAnswer(response, range, endpoint.registry, digest);
@@ -139,8 +139,9 @@ export class RegistrySession {
     path: string,
     headers: Wanted['headers'],
     { signal }: Waiting,
+    isBulk = false,
   ): Promise<Answer> {
-    const wanted = { method, path, headers, image: canonical };
+    const wanted = { method, path, headers, isBulk, image: canonical };
     return visit(this.#common.transport, this.#access, endpoint, wanted, signal);
   }
 

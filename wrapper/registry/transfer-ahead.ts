@@ -1,11 +1,12 @@
 import type { Waiting } from './patience.js';
+import { readMemory } from './read-memory.js';
 import { Stretch, type WantedBlob } from './transfer-stretch.js';
 
 /** A part of a blob that is fetched before its turn in order, and kept in memory until then. */
 export class PartAhead {
   readonly #stop = new AbortController();
   readonly #stretch: Stretch;
-  readonly #chunks: Promise<Buffer[]>;
+  readonly #pieces: Promise<Buffer[]>;
   #isAwaited = false;
   #sentence = '';
 
@@ -23,32 +24,51 @@ export class PartAhead {
       if (this.#isAwaited) waiting.onWait(sentence);
     };
     this.#stretch = new Stretch(blob, from, end, { signal, onWait }, 'refuse');
-    this.#chunks = this.#collect();
+    this.#pieces = this.#collect();
     // If it fails, whoever comes for it hears that; perhaps nobody does.
-    this.#chunks.catch(() => undefined);
+    this.#pieces.catch(() => undefined);
   }
 
   get bytesPerSecond(): number {
     return this.#stretch.bytesPerSecond;
   }
 
-  /** All of the part. Throws what a Stretch throws. */
-  chunks(): Promise<Buffer[]> {
+  /** All of the part, in pieces of readMemory. Throws what a Stretch throws. */
+  pieces(): Promise<Buffer[]> {
     this.#isAwaited = true;
     if (this.#sentence !== '') this.waiting.onWait(this.#sentence);
-    return this.#chunks;
+    return this.#pieces;
   }
 
   /** Must be called once, whether the part was wanted or not. Resolves when nothing of it is left. */
   async drop(): Promise<void> {
     this.#stop.abort(new Error('this part is not wanted any more'));
-    await this.#chunks.catch(() => undefined);
+    await this.#pieces.catch(() => undefined);
     this.release();
   }
 
+  /** Packed: each chunk may be a small part of the memory that it holds. */
   async #collect(): Promise<Buffer[]> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of this.#stretch.bytes()) chunks.push(chunk);
-    return chunks;
+    const pieces: Buffer[] = [];
+    let piece: Buffer = Buffer.alloc(0);
+    let filledBytes = 0;
+    const keep = (): void => {
+      if (filledBytes > 0) pieces.push(piece.subarray(0, filledBytes));
+    };
+    for await (const chunk of this.#stretch.bytes()) {
+      for (let at = 0; at < chunk.length;) {
+        if (filledBytes === piece.length) {
+          keep();
+          piece = readMemory.take();
+          filledBytes = 0;
+        }
+        const copied = chunk.copy(piece, filledBytes, at);
+        filledBytes += copied;
+        at += copied;
+      }
+      readMemory.giveBack(chunk);
+    }
+    keep();
+    return pieces;
   }
 }

@@ -49,7 +49,7 @@ export class PartsReader {
   /** What was fetched, or is being fetched, into memory. */
   async *#take(part: PartAhead): AsyncGenerator<Buffer> {
     try {
-      for (const chunk of await part.chunks()) {
+      for (const chunk of await part.pieces()) {
         this.#at += chunk.length;
         yield chunk;
       }

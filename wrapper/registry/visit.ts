@@ -10,6 +10,8 @@ export interface Wanted {
   /** Below the repository: "manifests/1.2". */
   path: string;
   headers: Record<string, string>;
+  /** See HttpRequest. */
+  isBulk?: boolean;
   /** How sentences call the image. */
   image: string;
 }
@@ -31,7 +33,7 @@ export async function visit(
   wanted: Wanted,
   signal: AbortSignal,
 ): Promise<Answer> {
-  const { method, path, headers, image } = wanted;
+  const { method, path, headers, isBulk = false, image } = wanted;
   const { registry, repository, origin, rules } = endpoint;
   const url = new URL(`${origin}/v2/${repository}/${path}`);
   let pass: Pass | undefined = access.passFor(endpoint);
@@ -46,6 +48,7 @@ export async function visit(
       headers: { 'user-agent': 'stowaged', ...headers, ...authorization },
       authorities: rules.authorities,
       registry,
+      isBulk,
       signal,
     });
     const visitor = pass?.visitor ?? { login: undefined, problem: '', withheld: undefined };

@@ -1,5 +1,4 @@
 import { fsync } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -7,6 +6,7 @@ import { addon } from '../addon/addon.js';
 import { StowageError, systemErrorCode } from '../error.js';
 import { splitDigest } from '../image/digest.js';
 import { GrowingFile } from './growing-file.js';
+import { syncDirectory } from './sync-directory.js';
 
 const syncDescriptor = promisify(fsync);
 
@@ -22,8 +22,8 @@ export async function writeBlob(
   onProgress: (doneBytes: number) => void,
 ): Promise<void> {
   const { algorithm } = splitDigest(expected.digest);
-  const hash = new addon.Digest(algorithm);
-  const file = new GrowingFile(fd, hash, onProgress);
+  const writer = new addon.DigestWriter(fd, algorithm);
+  const file = new GrowingFile(fd, writer, onProgress);
   let size = 0;
   try {
     for await (const chunk of bytes) {
@@ -41,7 +41,7 @@ export async function writeBlob(
     await file.settle();
   }
   if (size !== expected.size) throw mismatch(expected.digest, `it has ${size} bytes, not ${expected.size}`);
-  const digest = `${algorithm}:${hash.end()}`;
+  const digest = `${algorithm}:${writer.end()}`;
   if (digest !== expected.digest) throw mismatch(expected.digest, `its bytes have the digest ${digest}`);
   await syncDescriptor(fd);
   publish(fd, path);
@@ -54,15 +54,6 @@ function publish(fd: number, path: string): void {
   } catch (error) {
     // Somebody published the same bytes first.
     if (systemErrorCode(error) !== 'EEXIST') throw error;
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }
 

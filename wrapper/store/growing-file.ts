@@ -1,19 +1,16 @@
-import { fdatasync, writev } from 'node:fs';
+import { fdatasync } from 'node:fs';
 import { promisify } from 'node:util';
 
-import type { Digest } from '../addon/addon.js';
+import type { DigestWriter } from '../addon/addon.js';
+import { readMemory } from '../registry/read-memory.js';
 
-const writeBuffers = promisify(writev);
 const syncData = promisify(fdatasync);
 
-/** What may wait in memory to be written. */
+/** What may wait to be written, of memory: a chunk may be a small part of what it holds. */
 const mostWaitingBytes = 1024 * 1024;
 
 /** So that little is left to be waited for when all is written, the disk begins after each of these. */
 const syncEveryBytes = 32 * 1024 * 1024;
-
-/** writev(2): IOV_MAX. */
-const mostBuffers = 1024;
 
 /**
  * Writes a file from its beginning, in order, while the next bytes are on their way: what comes during one write goes
@@ -21,10 +18,10 @@ const mostBuffers = 1024;
  */
 export class GrowingFile {
   #waiting: Uint8Array[] = [];
-  #waitingBytes = 0;
+  #heldBytes = 0;
   #writtenBytes = 0;
   #syncedBytes = 0;
-  /** All that waits; one writev of it. */
+  /** All that waits, and what is in the file soon. */
   #writing: Promise<void> = Promise.resolve();
   #oneWrite: Promise<void> = Promise.resolve();
   #syncing: Promise<void> = Promise.resolve();
@@ -32,24 +29,23 @@ export class GrowingFile {
   #isSyncing = false;
   #failure: { error: unknown } | undefined;
 
-  /** `digest` is fed while the bytes are written; `onProgress` hears how many bytes are in the file. */
+  /** `writer` is that of the same file; `onProgress` hears how many bytes are in it. */
   constructor(
     private readonly fd: number,
-    private readonly digest: Digest,
+    private readonly writer: DigestWriter,
     private readonly onProgress: (writtenBytes: number) => void,
   ) {}
 
   /**
-   * Takes bytes to be written; they must not be changed any more. Resolves when more may come. Throws the system's
-   * error if these or earlier ones could not be written.
+   * Takes bytes to be written; they must not be changed any more, and pieces of readMemory are given back. Resolves
+   * when more may come. Throws the system's error if these or earlier ones could not be written.
    */
   async append(bytes: Uint8Array): Promise<void> {
     this.#throwFailure();
     this.#waiting.push(bytes);
-    this.#waitingBytes += bytes.length;
+    this.#heldBytes += bytes.buffer.byteLength;
     if (!this.#isWriting) this.#writing = this.#write();
-    while (this.#waitingBytes >= mostWaitingBytes && !this.#failure)
-      await this.#oneWrite.catch(() => undefined);
+    while (this.#heldBytes >= mostWaitingBytes && !this.#failure) await this.#oneWrite.catch(() => undefined);
     this.#throwFailure();
   }
 
@@ -70,11 +66,13 @@ export class GrowingFile {
     this.#isWriting = true;
     try {
       while (this.#waiting.length > 0) {
-        const buffers = this.#waiting.splice(0, mostBuffers);
+        const buffers = this.#waiting.splice(0);
         const bytes = buffers.reduce((sum, { length }) => sum + length, 0);
-        this.#waitingBytes -= bytes;
-        this.#oneWrite = this.#take(buffers, bytes);
+        this.#heldBytes -= buffers.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
+        this.#oneWrite = this.writer.append(buffers);
         await this.#oneWrite;
+        this.#writtenBytes += bytes;
+        for (const each of buffers) readMemory.giveBack(each);
         this.onProgress(this.#writtenBytes);
         if (!this.#isSyncing && this.#writtenBytes - this.#syncedBytes >= syncEveryBytes)
           this.#syncing = this.#sync();
@@ -83,24 +81,6 @@ export class GrowingFile {
       this.#failure ??= { error };
     } finally {
       this.#isWriting = false;
-    }
-  }
-
-  async #take(buffers: Uint8Array[], bytes: number): Promise<void> {
-    // Both must have ended before an error is passed on: they work on what the caller then closes.
-    const outcomes = await Promise.allSettled([this.#writeAll(buffers, bytes), this.digest.update(buffers)]);
-    const failure = outcomes.find((outcome) => outcome.status === 'rejected');
-    if (failure) throw failure.reason;
-  }
-
-  async #writeAll(buffers: Uint8Array[], bytes: number): Promise<void> {
-    const goal = this.#writtenBytes + bytes;
-    let rest = buffers;
-    for (;;) {
-      const { bytesWritten } = await writeBuffers(this.fd, rest, this.#writtenBytes);
-      this.#writtenBytes += bytesWritten;
-      if (this.#writtenBytes === goal) return;
-      rest = [Buffer.concat(rest).subarray(bytesWritten)];
     }
   }
 
