@@ -353,7 +353,7 @@ export class BlobStore {
 
   async #find(digest: string): Promise<[StoredBlob | undefined, Set<string>]> {
     await this.#leaving.get(digest);
-    return this.#guard(() => Promise.all([this.files.find(digest), this.provenance.scopesOf(digest)]));
+    return this.#guard(() => Promise.resolve([this.files.look(digest), this.provenance.scopesOf(digest)]));
   }
 
   /** Brings a blob from wherever it is nearest, for callers of the request's scope. */
@@ -520,13 +520,8 @@ export class BlobStore {
       await draft.fill(this.files.path(digest), { digest, size }, bytes, onProgress);
       if (this.#judged.has(draft)) return;
       this.#judged.add(draft);
-      const file = await draft.openForReading();
-      try {
-        // If somebody else's file has the name, that one was counted when it came.
-        isNew = (await file.stat()).nlink > 0;
-      } finally {
-        await file.close();
-      }
+      // If somebody else's file has the name, that one was counted when it came.
+      isNew = draft.isPublished;
     } finally {
       arrived(isNew);
     }
@@ -562,7 +557,7 @@ export class BlobStore {
       const { maxBytes, maxBlobs } = this.config;
       if (maxBytes > 0 || maxBlobs > 0) await this.#counted;
       // A blob that is here already, of somebody else, takes the place of this one when all has come.
-      const isHere = (await this.files.find(digest)) !== undefined;
+      const isHere = this.files.look(digest) !== undefined;
       const reservation = await this.#room.reserve(digest, size, isHere);
       const attempt = (): Promise<void> => work((doneBytes) => (reservation.doneBytes = doneBytes));
       try {
@@ -597,7 +592,7 @@ export class BlobStore {
     const { signal } = this.#closing;
     if (isAlone) await this.files.tidy();
     await this.#census.take(async ({ digest }) => {
-      if (isAlone && !(await this.provenance.has(digest))) await this.#removeUnknown(digest);
+      if (isAlone && !this.provenance.has(digest)) await this.#removeUnknown(digest);
     }, signal);
     let told = 0;
     if (isAlone && !signal.aborted) for await (const _ of this.provenance.list()) told++;

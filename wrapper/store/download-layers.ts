@@ -1,5 +1,5 @@
 import type { Descriptor } from '../image/manifest.js';
-import type { BlobSource, BlobStore } from './blob-store.js';
+import type { BlobSource, BlobStore, DownloadEvent } from './blob-store.js';
 
 /** One observation of a download; bytes that were in the store before count as done. */
 export interface LayerProgress {
@@ -54,29 +54,44 @@ export async function downloadLayers(
   const signal = AbortSignal.any([options.signal, failed.signal]);
   const queue = distinct.values();
   let downloadedBytes = 0;
-  const worker = async (): Promise<void> => {
-    for (const layer of queue) {
-      signal.throwIfAborted();
-      const fetchedBytes = await store.ensure({ ...layer, scope: options.scope }, options.source(layer), {
-        signal,
-        onEvent: (event) =>
-          'doneBytes' in event
-            ? report(layer, event.doneBytes)
-            : report(layer, done.get(layer.digest) ?? 0, event.waiting),
-      });
+  const ensure = async (layer: Descriptor, onArrival: () => void): Promise<void> => {
+    const onEvent = (event: DownloadEvent): void => {
+      if ('waiting' in event) {
+        report(layer, done.get(layer.digest) ?? 0, event.waiting);
+      } else {
+        report(layer, event.doneBytes);
+        if (event.doneBytes === layer.size) onArrival();
+      }
+    };
+    try {
+      const request = { ...layer, scope: options.scope };
+      const fetchedBytes = await store.ensure(request, options.source(layer), { signal, onEvent });
       downloadedBytes += fetchedBytes;
       report(layer, layer.size);
-    }
-  };
-  const workers = Array.from({ length: Math.min(options.parallel, distinct.length) }, () =>
-    worker().catch((error: unknown) => {
+    } catch (error) {
       failed.abort(error);
       throw error;
-    }),
-  );
-  const outcomes = await Promise.allSettled(workers);
+    } finally {
+      onArrival();
+    }
+  };
+  const begun: Promise<void>[] = [];
+  const worker = async (): Promise<void> => {
+    for (const layer of queue) {
+      if (signal.aborted) return;
+      // The next one comes while this one is put on the disk.
+      await new Promise<void>((onArrival) => {
+        const ensured = ensure(layer, onArrival);
+        ensured.catch(() => undefined);
+        begun.push(ensured);
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: options.parallel }, worker));
+  const outcomes = await Promise.allSettled(begun);
   const failure = outcomes.find((outcome) => outcome.status === 'rejected');
   // The others fail with the first one's error as their reason, so any of them tells the story.
   if (failure) throw failure.reason;
+  signal.throwIfAborted();
   return downloadedBytes;
 }

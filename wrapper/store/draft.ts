@@ -1,4 +1,4 @@
-import { close } from 'node:fs';
+import { close, closeSync, fstatSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
@@ -49,7 +49,14 @@ export class Draft {
     return open(`/proc/self/fd/${this.fd}`, 'r');
   }
 
+  /** Whether it was this file that became the blob, and not the one of somebody else. */
+  get isPublished(): boolean {
+    return fstatSync(this.fd).nlink > 0;
+  }
+
   async close(): Promise<void> {
-    await closeDescriptor(this.fd);
+    if (this.isPublished) closeSync(this.fd);
+    // What has no name is removed thereby, which takes time if it is large.
+    else await closeDescriptor(this.fd);
   }
 }

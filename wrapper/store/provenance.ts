@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, opendir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { readFileSync, statSync } from 'node:fs';
+import { mkdir, opendir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
+import { addon } from '../addon/addon.js';
 import { systemErrorCode } from '../error.js';
 import { algorithms, isDigest, splitDigest } from '../image/digest.js';
 import { formatOrigins, mostScopes, parseOrigins, withScope } from './origins.js';
@@ -9,7 +11,8 @@ import { syncDirectory } from './sync-directory.js';
 
 /**
  * From which scopes each blob was delivered: DIRECTORY/ALGORITHM/HEX. What is written stays after a crash; what
- * was lost, or is not complete, counts as never written. Throws the system's errors.
+ * was lost, or is not complete, counts as never written. Throws the system's errors. A look at one file is taken at
+ * once: to hand it to another thread takes longer.
  */
 export class Provenance {
   /** Two writers of one file in this process follow each other. */
@@ -23,18 +26,13 @@ export class Provenance {
     return new Provenance(directory);
   }
 
-  async scopesOf(digest: string): Promise<Set<string>> {
-    return parseOrigins(await this.#text(digest));
+  scopesOf(digest: string): Set<string> {
+    return parseOrigins(this.#text(digest));
   }
 
   /** Whether anything is written about it; a quick look. */
-  async has(digest: string): Promise<boolean> {
-    try {
-      return (await stat(this.#path(digest))).size > 0;
-    } catch (error) {
-      if (systemErrorCode(error) === 'ENOENT') return false;
-      throw error;
-    }
+  has(digest: string): boolean {
+    return (statSync(this.#path(digest), { throwIfNoEntry: false })?.size ?? 0) > 0;
   }
 
   /** Only for bytes that were verified. */
@@ -65,7 +63,7 @@ export class Provenance {
   }
 
   async #write(digest: string, scope: string): Promise<void> {
-    const text = await this.#text(digest);
+    const text = this.#text(digest);
     const scopes = parseOrigins(text);
     if (scopes.has(scope)) return;
     const path = this.#path(digest);
@@ -73,20 +71,14 @@ export class Provenance {
     const mayGrow = text === formatOrigins(scopes) && scopes.size < mostScopes;
     const target = mayGrow ? path : `${path}.${randomBytes(8).toString('hex')}`;
     const all = withScope(scopes, scope);
-    const file = await open(target, 'a', 0o600);
-    try {
-      await file.appendFile(mayGrow ? formatOrigins([scope]) : formatOrigins(all));
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    await addon.appendDurably(target, formatOrigins(mayGrow ? [scope] : all));
     if (!mayGrow) await rename(target, path);
     if (!mayGrow || text === '') await syncDirectory(dirname(path));
   }
 
-  async #text(digest: string): Promise<string> {
+  #text(digest: string): string {
     try {
-      return await readFile(this.#path(digest), 'latin1');
+      return readFileSync(this.#path(digest), 'latin1');
     } catch (error) {
       if (systemErrorCode(error) === 'ENOENT') return '';
       throw error;

@@ -1,4 +1,4 @@
-import { statfs } from 'node:fs/promises';
+import { statfsSync } from 'node:fs';
 
 import type { StoreConfig } from '../config/config.js';
 import { StowageError } from '../error.js';
@@ -60,8 +60,8 @@ export class Room {
     this.budget = budget;
   }
 
-  async freeBytes(): Promise<number> {
-    const { bavail, bsize } = await statfs(this.premises.directory);
+  freeBytes(): number {
+    const { bavail, bsize } = statfsSync(this.premises.directory);
     return bavail * bsize;
   }
 
@@ -73,7 +73,7 @@ export class Room {
     return this.#inTurn(async () => {
       const { maxBytes } = this.budget;
       if (maxBytes > 0 && bytes > maxBytes) throw tooLarge(this.premises.directory, digest, bytes, maxBytes);
-      for (let shortage; (shortage = await this.#shortage({ digest, bytes, isHere }));) {
+      for (let shortage; (shortage = this.#shortage({ digest, bytes, isHere }));) {
         if (!(await this.#evict(shortage))) throw full(this.premises.directory, shortage.reason);
       }
       const reservation: Promised = {
@@ -104,7 +104,7 @@ export class Room {
           if (mayGo) await this.#removeOne(blob);
         });
       }
-      for (let shortage; (shortage = await this.#shortage());) {
+      for (let shortage; (shortage = this.#shortage());) {
         if (!(await this.#remove((await this.#idle()).oldest, shortage))) return;
       }
     });
@@ -117,7 +117,7 @@ export class Room {
   }
 
   /** What must go for one more blob, or for what is here and promised. */
-  async #shortage(wanted = { digest: 'nothing', bytes: 0, isHere: true }): Promise<Shortage | undefined> {
+  #shortage(wanted = { digest: 'nothing', bytes: 0, isHere: true }): Shortage | undefined {
     const { maxBytes, maxBlobs, minFreeBytes } = this.budget;
     const { census } = this.premises;
     const promised = [...this.#reserved];
@@ -140,7 +140,7 @@ export class Room {
       };
     }
     const still = sum(promised.map(({ bytes, doneBytes }) => Math.max(0, bytes - doneBytes)));
-    const freeBytes = (await this.freeBytes()) - still;
+    const freeBytes = this.freeBytes() - still;
     const lacking = minFreeBytes + wanted.bytes - freeBytes;
     if (lacking <= 0) return undefined;
     const reason =
