@@ -7,7 +7,7 @@ import { readMemory } from '../registry/read-memory.js';
 const syncData = promisify(fdatasync);
 
 /** What may wait to be written, of memory: a chunk may be a small part of what it holds. */
-const mostWaitingBytes = 1024 * 1024;
+const mostWaitingBytes = 2 * 1024 * 1024;
 
 /** So that little is left to be waited for when all is written, the disk begins after each of these. */
 const syncEveryBytes = 32 * 1024 * 1024;
