@@ -5,7 +5,8 @@
 // shows of the host. It opens
 //   descriptor 1, a pipe: a byte on it says that the last rank has ended; whoever sent it keeps the pipe open
 //                 until the answer has come, and ends the saving by closing it
-//   descriptor 3, a pipe: on which it writes what the user must see, lines of text, and a NUL in the end if the
+//   descriptor 3, a pipe: on which it writes what the user must see, lines of text, and a NUL in the end if
+//   the
 //                 file is in place
 // of which /proc/<saver>/fd has the other ends; see ../save_wait.c. It has no descriptor of the job, so that
 // slurmstepd does not take it for a rank whose output it must await, and ends with slurmstepd.

@@ -1,5 +1,4 @@
 import { median } from '../support/median.js';
-import type { MeasuredStart } from './start-report.js';
 import type { TraceEvent } from './step-trace.js';
 import { table } from './table.js';
 
@@ -71,7 +70,7 @@ const phasesOfStep = (
   };
 };
 
-export const phaseTable = (measured: readonly MeasuredStart[]): string[] => {
+export const phaseTable = (measured: readonly { name: string; phases: readonly Phases[] }[]): string[] => {
   const names = Object.keys(measured[0]?.phases[0] ?? {}) as (keyof Phases)[];
   return table([
     ['phase', ...names],

@@ -1,12 +1,17 @@
 import { lookup } from 'node:dns/promises';
 import { hostname } from 'node:os';
-import type { ClusterOptions } from './cluster.js';
 import type { Layout } from './layout.js';
 
 export interface SlurmPorts {
   readonly slurmctld: number;
   /** One for each node. */
   readonly slurmd: readonly number[];
+}
+
+/** Those of ClusterOptions that slurm.conf tells. */
+interface NodeSettings {
+  readonly slurmConf?: Readonly<Record<string, string>>;
+  readonly gpus?: number;
 }
 
 export const nodeNames = (count: number): string[] =>
@@ -29,7 +34,7 @@ const listenOnLoopback = async (): Promise<string> => {
 export const slurmConf = async (
   layout: Layout,
   ports: SlurmPorts,
-  { slurmConf: extra = {}, gpus = 0 }: Pick<ClusterOptions, 'slurmConf' | 'gpus'>,
+  { slurmConf: extra = {}, gpus = 0 }: NodeSettings,
 ): Promise<string> => {
   const host = hostname().split('.')[0] ?? 'localhost';
   const settings: Record<string, string> = {

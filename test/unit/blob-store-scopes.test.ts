@@ -208,14 +208,14 @@ describe('Provenance', () => {
     const provenance = await Provenance.open(directory);
     const scopes = Array.from({ length: 40 }, (_, i) => `host/app${i}`);
     await Promise.all([...scopes, ...scopes].map((scope) => provenance.add(digest, scope)));
-    assert.deepEqual([...(await provenance.scopesOf(digest))].sort(), scopes.sort());
+    assert.deepEqual([...provenance.scopesOf(digest)].sort(), scopes.sort());
     assert.equal((await readdir(join(directory, 'sha256'))).length, 1);
   });
 
   it('keeps the newest of too many', async () => {
     const provenance = await Provenance.open(directory);
     for (let i = 0; i <= mostScopes + 5; i++) await provenance.add(digest, `host/app${i}`);
-    const scopes = await provenance.scopesOf(digest);
+    const scopes = provenance.scopesOf(digest);
     assert.equal(scopes.size, mostScopes);
     assert.ok(scopes.has(`host/app${mostScopes + 5}`) && !scopes.has('host/app0'));
   });

@@ -226,14 +226,14 @@ describe('stowage-enter, with a name for the container', () => {
     assert.equal(namespaceOf(joined), namespaceOf(first));
     // What shapes the container is asked for as it was then.
     assert.deepEqual(
-      requests.at(-1)?.options?.map(({ name, value }) => `${name}=${value}`),
+      requests.at(-1)?.options.map(({ name, value }) => `${name}=${value}`),
       ['env=A=B', 'mount=/a:/b', 'root=yes'],
     );
     await first.end();
     await joined.end();
     await start('x', { more: ['mount=/c:/d'] });
     assert.deepEqual(
-      requests.at(-1)?.options?.map(({ name, value }) => `${name}=${value}`),
+      requests.at(-1)?.options.map(({ name, value }) => `${name}=${value}`),
       ['mount=/c:/d'],
     );
   });
