@@ -27,3 +27,11 @@ int escaped_resolve(char *part, struct error *err) {
     *to = '\0';
     return 0;
 }
+
+void escaped_write(FILE *to, const char *text) {
+    for (; *text; text++) {
+        if (strchr(",:\\", *text))
+            fputc('\\', to);
+        fputc(*text, to);
+    }
+}

@@ -3,6 +3,8 @@
 
 #include "error.h"
 
+#include <stdio.h>
+
 // Where the first part of `text` ends: at the first `separator` without a backslash in front, or at the end.
 const char *escaped_end(const char *text, char separator);
 
@@ -12,3 +14,6 @@ char *escaped_take(char **rest, char separator);
 
 // Turns a part into what it stands for, in place.
 int escaped_resolve(char *part, struct error *err);
+
+// Writes the text so that escaped_resolve() gives it back.
+void escaped_write(FILE *to, const char *text);

@@ -212,17 +212,9 @@ int mount_spec_check(const char *text, struct error *err) {
     }
 }
 
-static void write_escaped(FILE *to, const char *text) {
-    for (; *text; text++) {
-        if (strchr(",:\\", *text))
-            fputc('\\', to);
-        fputc(*text, to);
-    }
-}
-
 static void write_anchored(FILE *to, const char *item, size_t length, const char *directory) {
     if (item[0] == '.') {
-        write_escaped(to, strcmp(directory, "/") == 0 ? "" : directory);
+        escaped_write(to, strcmp(directory, "/") == 0 ? "" : directory);
         fputc('/', to);
         bool from_here = item[1] != '.';
         size_t skipped = from_here ? 1 + strspn(item + 1, "/") : 0;
