@@ -48,3 +48,14 @@ int env_spec_check(const char *text, struct error *err) {
     }
     return 0;
 }
+
+bool env_spec_has(const char *text, const char *name) {
+    size_t length = strlen(name);
+    for (;; text++) {
+        if (strncmp(text, name, length) == 0 && (text[length] == '\0' || strchr("=,", text[length])))
+            return true;
+        text = escaped_end(text, ',');
+        if (*text == '\0')
+            return false;
+    }
+}

@@ -4,5 +4,10 @@
 
 #include "error.h"
 
+#include <stdbool.h>
+
 // Fails with the name, the reason and the remedy; no value is repeated.
 int env_spec_check(const char *text, struct error *err);
+
+// Whether one of the variables has this name.
+bool env_spec_has(const char *text, const char *name);

@@ -1,5 +1,9 @@
 #include "image_options.h"
+#include "cleanup.h"
+#include "compat_variables.h"
+#include "env_spec.h"
 #include "option_values.h"
+#include "pyxis_defaults.h"
 #include "switches.h"
 
 #include <limits.h>
@@ -10,13 +14,18 @@
 
 // Carries what holds from the command to its steps.
 static const char CARRIER[] = "SLURM_";
+// Of a step whose image was asked for as pyxis does it.
+static const char DIALECT_CARRIER[] = "SLURM_STOWAGE_DIALECT", PYXIS[] = "pyxis";
 // For the prolog, which has no environment of the job; Slurm puts SPANK_ in front.
 static const char PROLOG_IMAGE[] = "STOWAGE_PREFETCH", PROLOG_PULL[] = "STOWAGE_PREFETCH_PULL";
 
 // What the options of this command gave, those of the current part of a heterogeneous job.
 static struct option_values given;
+// By which, the last of each.
+static const struct option_switch *given_by[OPTION_COUNT];
 // What holds for this step, in slurmstepd.
 static struct option_values held;
+static enum dialect held_dialect;
 // What Slurm itself told slurmstepd.
 static const char *told[OPTION_COUNT];
 // Whether an image, or a container, was asked for by anything, good or bad.
@@ -26,6 +35,8 @@ static struct option_values earlier;
 static bool has_earlier;
 // What the job around this command and the variables gave, as it was when the command began.
 static struct option_values job, variables;
+static enum dialect job_dialect;
+static const struct settings *site;
 // What Slurm gives a command inside a job as if it had been written, until it has done so.
 static char *inherited[SWITCH_COUNT];
 static bool inherited_known;
@@ -39,12 +50,47 @@ static const char *working_directory(void) {
     return getcwd(directory, sizeof directory) ? directory : "";
 }
 
-static void take(enum option_id id, const char *text, const char *directory) {
+// Of two ways to say the same, both may be used if they say the same.
+static int check_both(const struct option_switch *option, const char *before, struct error *err) {
+    const struct option_switch *other = given_by[option->id];
+    if (!other || other->dialect == option->dialect || option_rules[option->id].adds_up ||
+        strcmp(before, given.text[option->id]) == 0)
+        return 0;
+    return error_set(err, "--%s and --%s are given and say different things; leave one of them out",
+                     other->name, option->name);
+}
+
+static int give(const struct option_switch *option, const char *argument, struct error *err) {
+    cleanup_free char *value = NULL;
+    if (switch_value(option, argument, &value, err) != 0)
+        return -1;
+    if (!value)
+        return 0;
+    const char *earlier_text = given.text[option->id];
+    cleanup_free char *before = strdup(earlier_text ? earlier_text : "");
+    if (!before)
+        return error_errno(err, "--%s", option->name);
+    if (option_values_take(&given, option->id, value, working_directory(), err) != 0)
+        return switch_blame(option, err);
+    if (check_both(option, before, err) != 0)
+        return -1;
+    given_by[option->id] = option;
+    return 0;
+}
+
+static void take(const struct option_switch *option, const char *argument) {
     struct error err;
-    if (option_values_take(&given, id, text, directory, &err) != 0 && !has_problem) {
+    if (give(option, argument, &err) != 0 && !has_problem) {
         has_problem = true;
         problem = err;
     }
+}
+
+// Bad ones as they are, to be found bad later.
+static char *own_terms(const struct option_switch *option, const char *argument) {
+    struct error ignored;
+    char *value = NULL;
+    return switch_value(option, argument, &value, &ignored) == 0 ? value : strdup(argument ? argument : "");
 }
 
 static const char *inherited_text(const struct option_switch *option) {
@@ -83,14 +129,13 @@ static void note_wanted(enum option_id id) {
 // Slurm ends the command, or says something in a log, for a callback that fails; so none does.
 static int on_option(int index, const char *argument, int remote) {
     const struct option_switch *option = &option_switches[index];
-    const char *text = option->value ? option->value : argument ? argument : "";
+    if (option->id == OPTION_COUNT)
+        return 0;
     note_wanted(option->id);
-    if (remote) {
-        const char *copy = strdup(text);
-        told[option->id] = copy ? copy : "";
-    } else if (!is_inherited(index, argument ? argument : "")) {
-        take(option->id, text, working_directory());
-    }
+    if (remote)
+        told[option->id] = own_terms(option, argument);
+    else if (!is_inherited(index, argument ? argument : ""))
+        take(option, argument);
     return 0;
 }
 
@@ -112,22 +157,49 @@ static void remember_job(void) {
     bool is_step = spank_context() == S_CTX_LOCAL;
     for (int i = 0; i < SWITCH_COUNT; i++) {
         const struct option_switch *option = &option_switches[i];
+        if (option->id == OPTION_COUNT)
+            continue;
         const char *text = inherited_text(option), *left = variable_of(option->id, CARRIER);
-        if (!job.text[option->id] && (text || is_step))
-            remember(&job, option->id, left ? left : text && option->value ? option->value : text);
+        if (job.text[option->id] || (!text && !is_step))
+            continue;
+        if (left)
+            remember(&job, option->id, left);
+        else if (text)
+            job.text[option->id] = own_terms(option, text);
     }
+    const char *dialect = getenv(DIALECT_CARRIER);
+    job_dialect = dialect && strcmp(dialect, PYXIS) == 0 ? DIALECT_PYXIS : DIALECT_STOWAGE;
     remember_inherited();
     for (enum option_id id = 0; id < OPTION_COUNT; id++)
         remember(&variables, id, variable_of(id, ""));
 }
 
-void image_options_register(spank_t spank) {
+static bool is_spoken(enum dialect dialect) {
+    if (dialect == DIALECT_PYXIS && spank_context() == S_CTX_ALLOCATOR && !site->pyxis.sbatch_support)
+        return false;
+    return site->speaks[dialect];
+}
+
+// Another plugin's may be in the place of our own.
+static bool is_replaced(const struct option_switch *option) {
+    for (int i = 0; option->dialect == DIALECT_STOWAGE && i < SWITCH_COUNT; i++) {
+        const struct option_switch *other = &option_switches[i];
+        if (other != option && is_spoken(other->dialect) && strcmp(other->name, option->name) == 0)
+            return true;
+    }
+    return false;
+}
+
+void image_options_register(spank_t spank, const struct settings *settings) {
+    site = settings;
     for (int i = 0; i < SWITCH_COUNT; i++) {
         const struct option_switch *option = &option_switches[i];
+        if (!is_spoken(option->dialect) || is_replaced(option))
+            continue;
         struct spank_option slurms = {.name = (char *)option->name,
                                       .arginfo = (char *)option->argument,
                                       .usage = (char *)option->usage,
-                                      .has_arg = option->argument != NULL,
+                                      .has_arg = option->argument ? 1 + option->argument_is_optional : 0,
                                       .val = i,
                                       .cb = on_option};
         spank_option_register(spank, &slurms);
@@ -163,8 +235,30 @@ static int sum_up(struct option_values *sum, struct error *err) {
             return -1;
         if (option_values_take_lines(sum, id, given.text[id], working_directory(), err) != 0)
             return -1;
+        // What adds up does not, there.
+        if (!job.text[id] && !given.text[id] && is_spoken(DIALECT_PYXIS) &&
+            compat_variables_take(sum, id, working_directory(), err) != 0)
+            return -1;
     }
     return 0;
+}
+
+static bool is_pyxis(const struct option_values *sum, enum option_id id) {
+    if (given.text[id])
+        return given_by[id]->dialect == DIALECT_PYXIS;
+    if (job.text[id])
+        return job_dialect == DIALECT_PYXIS;
+    return sum->text[id] && !variables.text[id];
+}
+
+static enum dialect dialect_of(const struct option_values *sum) {
+    return is_pyxis(sum, OPTION_IMAGE) || is_pyxis(sum, OPTION_NAME) ? DIALECT_PYXIS : DIALECT_STOWAGE;
+}
+
+static int take_defaults(struct option_values *sum, struct error *err) {
+    if (dialect_of(sum) != DIALECT_PYXIS)
+        return 0;
+    return pyxis_defaults_take(sum, &site->pyxis, spank_context() == S_CTX_ALLOCATOR, err);
 }
 
 // An option is of use with an image only. Variables may be set for other commands.
@@ -172,8 +266,11 @@ static int check_use(const struct option_values *sum, struct error *err) {
     if (sum->text[OPTION_IMAGE] || sum->text[OPTION_NAME])
         return 0;
     for (enum option_id id = 0; id < OPTION_COUNT; id++) {
-        if (given.text[id])
-            return error_set(err, "--%s is of use with --image only; say which image", option_rules[id].name);
+        if (!given.text[id])
+            continue;
+        bool pyxis = given_by[id]->dialect == DIALECT_PYXIS;
+        return error_set(err, "%s--%s is of use with %s only; say which image", pyxis ? "pyxis: " : "",
+                         given_by[id]->name, pyxis ? "--container-image or --container-name" : "--image");
     }
     return 0;
 }
@@ -187,7 +284,8 @@ static int check_parts(const struct option_values *sum, struct error *err) {
         err,
         "the parts of a heterogeneous job share one image and what belongs to it, but their --%s "
         "differs; give each part the same, or start a second %s for the other",
-        option_rules[id].name, spank_context() == S_CTX_LOCAL ? "srun" : "job");
+        given_by[id] ? given_by[id]->name : option_rules[id].name,
+        spank_context() == S_CTX_LOCAL ? "srun" : "job");
 }
 
 static bool is_relative(const char *image) {
@@ -198,10 +296,9 @@ static bool is_relative(const char *image) {
 }
 
 // A relative path means the same wherever in the job a command is run.
-static int remember_directory(struct error *err) {
-    const char *here = given.text[OPTION_IMAGE] ? given.text[OPTION_IMAGE]
-                       : job.text[OPTION_IMAGE] ? NULL
-                                                : variables.text[OPTION_IMAGE];
+static int remember_directory(const struct option_values *sum, struct error *err) {
+    bool is_of_job = !given.text[OPTION_IMAGE] && job.text[OPTION_IMAGE];
+    const char *here = is_of_job ? NULL : sum->text[OPTION_IMAGE];
     if (!is_relative(here))
         return 0;
     const char *directory = working_directory();
@@ -219,6 +316,10 @@ static void leave(spank_t spank, const struct option_values *sum) {
         else
             unsetenv(name);
     }
+    if (dialect_of(sum) == DIALECT_PYXIS)
+        setenv(DIALECT_CARRIER, PYXIS, 1);
+    else
+        unsetenv(DIALECT_CARRIER);
     // Without them, the prolog does nothing.
     if (sum->text[OPTION_IMAGE])
         spank_job_control_setenv(spank, PROLOG_IMAGE, sum->text[OPTION_IMAGE], 1);
@@ -232,6 +333,7 @@ static void begin_part(struct option_values *sum) {
     earlier = *sum;
     has_earlier = true;
     option_values_clear(&given);
+    memset(given_by, 0, sizeof given_by);
     inherited_known = false;
 }
 
@@ -241,8 +343,8 @@ int image_options_conclude(spank_t spank, struct error *err) {
         return -1;
     }
     struct option_values sum = {0};
-    if (sum_up(&sum, err) != 0 || check_use(&sum, err) != 0 || check_parts(&sum, err) != 0 ||
-        remember_directory(err) != 0) {
+    if (sum_up(&sum, err) != 0 || check_use(&sum, err) != 0 || take_defaults(&sum, err) != 0 ||
+        check_parts(&sum, err) != 0 || remember_directory(&sum, err) != 0) {
         option_values_clear(&sum);
         return -1;
     }
@@ -286,6 +388,10 @@ int image_options_receive(spank_t spank, struct error *err) {
         if (receive(spank, id, result == 0 ? err : &(struct error){0}) != 0)
             result = -1;
     }
+    char dialect[sizeof PYXIS];
+    if (spank_getenv(spank, DIALECT_CARRIER, dialect, sizeof dialect) == ESPANK_SUCCESS &&
+        strcmp(dialect, PYXIS) == 0)
+        held_dialect = DIALECT_PYXIS;
     return result;
 }
 
@@ -312,7 +418,8 @@ static const char *job_text(spank_t spank, enum option_id id, const char *variab
     for (int i = 0; i < SWITCH_COUNT; i++) {
         struct spank_option slurms = {.name = (char *)option_switches[i].name, .has_arg = 1};
         char *text = NULL;
-        if (option_switches[i].id == id && spank_option_getopt(spank, &slurms, &text) == ESPANK_SUCCESS)
+        if (option_switches[i].id == id && option_switches[i].dialect == DIALECT_STOWAGE &&
+            spank_option_getopt(spank, &slurms, &text) == ESPANK_SUCCESS)
             return text;
     }
     return NULL;
@@ -329,6 +436,20 @@ int image_options_read_job(spank_t spank, struct image_choice *choice, struct er
         return -1;
     *choice = read;
     return 0;
+}
+
+bool image_options_are_pyxis(void) {
+    return held_dialect == DIALECT_PYXIS;
+}
+
+bool image_options_name_variable(const char *name) {
+    const char *text = held.text[OPTION_ENV];
+    for (; text; text = strchr(text, '\n') ? strchr(text, '\n') + 1 : NULL) {
+        cleanup_free char *line = strndup(text, strcspn(text, "\n"));
+        if (line && env_spec_has(line, name))
+            return true;
+    }
+    return false;
 }
 
 void image_options_forget_once(spank_t spank) {

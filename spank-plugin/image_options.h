@@ -10,6 +10,7 @@
 #include "error.h"
 #include "image_source.h"
 #include "pull_policy.h"
+#include "settings.h"
 
 #include <slurm/spank.h>
 #include <stdbool.h>
@@ -26,8 +27,8 @@ struct image_choice {
 };
 
 // Fails silently where another plugin has an option of that name; Slurm says so, and the other plugin gets
-// the value.
-void image_options_register(spank_t spank);
+// the value. The settings must stay.
+void image_options_register(spank_t spank, const struct settings *settings);
 
 // Whether an image is to be entered, which may be refused all the same.
 bool image_options_wanted(void);
@@ -47,6 +48,12 @@ int image_options_read(struct image_choice *choice, struct error *err);
 
 // The image and pull policy in a job's prolog. The text is Slurm's.
 int image_options_read_job(spank_t spank, struct image_choice *choice, struct error *err);
+
+// In slurmstepd: whether the image was asked for as pyxis does it.
+bool image_options_are_pyxis(void);
+
+// In slurmstepd: whether the variable was named with --image-env, whatever for.
+bool image_options_name_variable(const char *name);
 
 // In a rank: forgets what is for this step alone and not for the srun commands in it.
 void image_options_forget_once(spank_t spank);

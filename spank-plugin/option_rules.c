@@ -27,8 +27,9 @@ static int check_pull(const char *text, struct error *err) {
 static int check_workdir(const char *text, struct error *err) {
     if (strlen(text) >= PATH_MAX)
         return error_set(err, "--image-workdir: the path is longer than %d bytes", PATH_MAX - 1);
-    if (text[0] != '/')
-        return error_set(err, "--image-workdir=%.200s: it must be an absolute path in the container", text);
+    if (text[0] != '/' && strcmp(text, WORKDIR_OF_IMAGE) != 0)
+        return error_set(
+            err, "--image-workdir=%.200s: it must be an absolute path in the container, or \"image\"", text);
     return 0;
 }
 

@@ -32,6 +32,9 @@ enum option_id {
     OPTION_COUNT,
 };
 
+// Of --image-workdir: start where the image says.
+#define WORKDIR_OF_IMAGE "image"
+
 struct option_rule {
     // "image-mount"
     const char *name;

@@ -3,6 +3,7 @@
 // values in docs/decisions/0002.
 #include "helper.h"
 #include "image_options.h"
+#include "pyxis_rank.h"
 #include "save_wait.h"
 #include "settings.h"
 #include "step.h"
@@ -51,10 +52,13 @@ static bool in_allocation_command(void) {
 
 int slurm_spank_init(spank_t spank, int argc, char **argv) {
     struct error err;
-    if (settings_read(&settings, argc, argv, &err) != 0)
+    if (settings_read(&settings, argc, argv, &err) != 0) {
         defer(&err);
+        // Whichever option is used, what is wrong is to be said.
+        settings = settings_of_all_dialects;
+    }
     if (in_allocation_command() || spank_context() == S_CTX_REMOTE)
-        image_options_register(spank);
+        image_options_register(spank, &settings);
     return 0;
 }
 
@@ -182,6 +186,8 @@ static void refuse(spank_t spank, const struct error *err) {
         snprintf(node, sizeof node, "this node");
     if (err)
         slurm_error("stowage: %s: %s", node, err->text);
+    if (err && image_options_are_pyxis())
+        slurm_error("pyxis: couldn't start container");
     _exit(1);
 }
 
@@ -209,6 +215,8 @@ int slurm_spank_task_init(spank_t spank, int argc, char **argv) {
         refuse(spank, NULL);
     }
     image_options_forget_once(spank);
+    if (image_options_are_pyxis() && pyxis_rank_prepare(spank, step_container(step), &err) != 0)
+        refuse(spank, &err);
     if (save_wait_split(step, &err) != 0 || task_entry(spank, &settings, step, &err) != 0)
         refuse(spank, &err);
     outlive_slurmstepd();

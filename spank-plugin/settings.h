@@ -1,7 +1,9 @@
 // What the site set behind the plugin's name in plugstack.conf.
 #pragma once
 
+#include "dialect.h"
 #include "error.h"
+#include "pyxis_settings.h"
 
 #include <stdbool.h>
 
@@ -19,7 +21,13 @@ struct settings {
     bool batch_in_container;
     // Whether a job's image begins to come in when the job starts. prefetch=yes|no, default yes.
     bool prefetch;
+    // Whose options there are: our own, and those of compat=pyxis,shifter.
+    bool speaks[DIALECT_COUNT];
+    struct pyxis_settings pyxis;
 };
+
+// For a plugin whose arguments cannot be read: every option there may be, and the defaults.
+extern const struct settings settings_of_all_dialects;
 
 // Reads the arguments. The strings stay owned by Slurm, which keeps them as long as the plugin is loaded.
 // Fails on an unknown argument or value and names it.

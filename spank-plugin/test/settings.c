@@ -58,6 +58,35 @@ int main(void) {
     check_refusal("trees=/a\\b", "absolute path");
     check_refusal("libexec=/a b", "absolute path");
 
+    ok(!settings.speaks[DIALECT_PYXIS] && !settings.speaks[DIALECT_SHIFTER] &&
+           settings.speaks[DIALECT_STOWAGE],
+       "has our own options only by default");
+    ok(read_one(&settings, "compat=pyxis", &err) == 0 && settings.speaks[DIALECT_PYXIS] &&
+           !settings.speaks[DIALECT_SHIFTER],
+       "reads compat=pyxis");
+    ok(read_one(&settings, "compat=pyxis,shifter", &err) == 0 && settings.speaks[DIALECT_PYXIS] &&
+           settings.speaks[DIALECT_SHIFTER],
+       "reads compat=pyxis,shifter");
+    ok(!settings.pyxis.execute_entrypoint && !settings.pyxis.mount_home && !settings.pyxis.remap_root &&
+           settings.pyxis.writable && settings.pyxis.sbatch_support,
+       "has defaults for what pyxis leaves to the site");
+    char *pyxis[] = {"execute_entrypoint=1", "mount_home=true", "remap_root=yes",      "writable=0",
+                     "sbatch_support=0",     "compat=pyxis",    "container_scope=job", NULL};
+    ok(settings_read(&settings, 7, pyxis, &err) == 0 && settings.pyxis.execute_entrypoint &&
+           settings.pyxis.mount_home && settings.pyxis.remap_root && !settings.pyxis.writable &&
+           !settings.pyxis.sbatch_support,
+       "reads pyxis's arguments");
+    check_refusal("compat=", "there are compat=pyxis|shifter");
+    check_refusal("compat=Pyxis", "there are compat=pyxis|shifter");
+    check_refusal("compat=pyxis,", "there are compat=pyxis|shifter");
+    check_refusal("execute_entrypoint=1", "is of use with compat=pyxis only");
+    check_refusal("execute_entrypoint=maybe", "is neither 0 nor 1");
+    check_refusal("container_scope=global", "container_scope=job");
+    check_refusal("runtime_path=/run/pyxis", "leave it out");
+    check_refusal("importer=/usr/bin/importer", "leave it out");
+    check_refusal("use_enroot_load=1", "leave it out");
+    check_refusal("use_squashfuse=1", "image.squashfs = \"mount\"");
+
     char *late[] = {"socket=/s", "nonsense", NULL};
     settings = (struct settings){.socket = "untouched"};
     ok(settings_read(&settings, 2, late, &err) == -1 && strcmp(settings.socket, "untouched") == 0,
