@@ -74,7 +74,10 @@ static int give(const struct option_switch *option, const char *argument, struct
         return switch_blame(option, err);
     if (check_both(option, before, err) != 0)
         return -1;
-    given_by[option->id] = option;
+    // Of two that say the same, pyxis's, by which its defaults hold.
+    const struct option_switch *other = given_by[option->id];
+    if (!other || other->dialect != DIALECT_PYXIS || option_rules[option->id].adds_up)
+        given_by[option->id] = option;
     return 0;
 }
 

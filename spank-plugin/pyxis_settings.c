@@ -49,7 +49,6 @@ enum pyxis_argument pyxis_settings_take(struct pyxis_settings *settings, const c
         {"execute_entrypoint", &settings->execute_entrypoint},
         {"mount_home", &settings->mount_home},
         {"remap_root", &settings->remap_root},
-        {"writable", &settings->writable},
         {"sbatch_support", &settings->sbatch_support},
     };
     const char *value;

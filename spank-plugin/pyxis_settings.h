@@ -7,17 +7,16 @@
 
 struct pyxis_settings {
     // What holds for an image that was asked for as pyxis does it, unless somebody says otherwise.
-    // execute_entrypoint=, mount_home=, remap_root=, default no; writable=, default yes.
+    // execute_entrypoint=, mount_home=, remap_root=, default no.
     bool execute_entrypoint;
     bool mount_home;
     bool remap_root;
-    bool writable;
     // Whether sbatch and salloc have pyxis's options, too. sbatch_support=, default yes.
     bool sbatch_support;
 };
 
 #define PYXIS_SETTINGS_DEFAULT                                                                               \
-    { .writable = true, .sbatch_support = true }
+    { .sbatch_support = true }
 
 enum pyxis_argument { PYXIS_ARGUMENT_TAKEN, PYXIS_ARGUMENT_UNKNOWN, PYXIS_ARGUMENT_REFUSED };
 

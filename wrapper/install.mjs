@@ -87,6 +87,8 @@ const install = (prefix) => {
   );
   copyFile(from('build/libexec/stowage-save'), join(prefix, 'libexec/stowage/stowage-save'), 0o755);
   copyFile(from('build/libexec/stowage-report'), join(prefix, 'libexec/stowage/stowage-report'), 0o755);
+  copyFile(from('build/libexec/shifter-inside'), join(prefix, 'libexec/stowage/shifter-inside'), 0o755);
+  copyFile(from('spank-plugin/shifter/shifter.sh'), join(prefix, 'libexec/stowage/shifter'), 0o755);
   copyFile(from('build/lib/spank_stowage.so'), join(prefix, 'lib/slurm/spank_stowage.so'), 0o755);
 
   for (const page of readdirSync(from('docs/man'))) {

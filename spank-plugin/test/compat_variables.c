@@ -63,20 +63,22 @@ static void check_defaults(void) {
     struct error err;
     ok(pyxis_defaults_take(&values, &site, false, &err) == 0, "has defaults for a step");
     is_text(default_of(OPTION_HOME), "no", "without the home directory");
-    is_text(default_of(OPTION_ROOT), "no", "as oneself");
-    is_text(default_of(OPTION_WRITABLE), "yes", "writable");
-    is_text(default_of(OPTION_ENTRYPOINT), "no", "without the entrypoint");
+    is_text(default_of(OPTION_ROOT), "(none)", "as oneself");
+    is_text(default_of(OPTION_WRITABLE), "(none)", "as the node has it of writing");
+    is_text(default_of(OPTION_ENTRYPOINT), "(none)", "without the entrypoint");
     is_text(default_of(OPTION_WORKDIR), WORKDIR_OF_IMAGE, "where the image starts");
     is_text(default_of(OPTION_BATCH), "(none)", "of which none is for a job");
 
     option_values_clear(&values);
     site = (struct pyxis_settings){.execute_entrypoint = true, .mount_home = true, .remap_root = true};
     setenv("ENROOT_MOUNT_HOME", "n", 1);
+    setenv("ENROOT_ROOTFS_WRITABLE", "no", 1);
     option_values_take(&values, OPTION_WORKDIR, "/w", "/", &err);
     ok(pyxis_defaults_take(&values, &site, true, &err) == 0, "has the site's for a job");
     is_text(default_of(OPTION_HOME), "no", "over which enroot's variables win");
     is_text(default_of(OPTION_ROOT), "yes", "of root");
-    is_text(default_of(OPTION_WRITABLE), "no", "of writing");
+    is_text(default_of(OPTION_WRITABLE), "no", "of writing as well");
+    unsetenv("ENROOT_ROOTFS_WRITABLE");
     is_text(default_of(OPTION_ENTRYPOINT), "yes", "of the entrypoint");
     is_text(default_of(OPTION_WORKDIR), "/w", "and leaves alone what was asked for");
     is_text(default_of(OPTION_BATCH), "yes", "and runs the batch script inside");

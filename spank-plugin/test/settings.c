@@ -68,13 +68,17 @@ int main(void) {
            settings.speaks[DIALECT_SHIFTER],
        "reads compat=pyxis,shifter");
     ok(!settings.pyxis.execute_entrypoint && !settings.pyxis.mount_home && !settings.pyxis.remap_root &&
-           settings.pyxis.writable && settings.pyxis.sbatch_support,
+           settings.pyxis.sbatch_support,
        "has defaults for what pyxis leaves to the site");
-    char *pyxis[] = {"execute_entrypoint=1", "mount_home=true", "remap_root=yes",      "writable=0",
-                     "sbatch_support=0",     "compat=pyxis",    "container_scope=job", NULL};
-    ok(settings_read(&settings, 7, pyxis, &err) == 0 && settings.pyxis.execute_entrypoint &&
-           settings.pyxis.mount_home && settings.pyxis.remap_root && !settings.pyxis.writable &&
-           !settings.pyxis.sbatch_support,
+    char *pyxis[] = {"execute_entrypoint=1",
+                     "mount_home=true",
+                     "remap_root=yes",
+                     "sbatch_support=0",
+                     "compat=pyxis",
+                     "container_scope=job",
+                     NULL};
+    ok(settings_read(&settings, 6, pyxis, &err) == 0 && settings.pyxis.execute_entrypoint &&
+           settings.pyxis.mount_home && settings.pyxis.remap_root && !settings.pyxis.sbatch_support,
        "reads pyxis's arguments");
     check_refusal("compat=", "there are compat=pyxis|shifter");
     check_refusal("compat=Pyxis", "there are compat=pyxis|shifter");

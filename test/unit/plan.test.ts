@@ -256,6 +256,8 @@ describe('what the user asks for', () => {
     assert.equal(plan({}).workingDirectoryAskedFor, false);
     assert.equal(plan({ workdir: '/a/../b/' }).workingDirectory, '/b');
     assert.equal(plan({ workdir: '/b' }).workingDirectoryAskedFor, true);
+    assert.equal(plan({ workdir: 'image' }).workingDirectory, plan({}).workingDirectory);
+    assert.equal(plan({ workdir: 'image' }).workingDirectoryAskedFor, true);
   });
 
   it('may be that the job wins over the image, or neither', () => {

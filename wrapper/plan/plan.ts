@@ -4,7 +4,7 @@ import type { DevicePlan } from '../cdi/plan-devices.js';
 import type { Config } from '../config/config.js';
 import { describePlatform } from '../image/platform.js';
 import type { Image } from '../image/image.js';
-import type { NamespaceName } from '../settings/options.js';
+import { workdirOfImage, type NamespaceName } from '../settings/options.js';
 import { planEnvironment, type PlannedVariable } from './environment.js';
 import { cleanInsideRoot } from './host-path.js';
 import { type Mount, planMounts } from './mounts.js';
@@ -88,7 +88,7 @@ export function planContainer(
     unsetEnvironment: environment.unset,
     environment: environment.set,
     workingDirectory: cleanInsideRoot(
-      (options.workingDirectory ?? image.config.workingDirectory).replaceAll('\0', ''),
+      chooseWorkingDirectory(options.workingDirectory, image.config.workingDirectory).replaceAll('\0', ''),
     ),
     workingDirectoryAskedFor: options.workingDirectory !== undefined,
     readOnlyRoot: !(options.writable ?? config.container.writable),
@@ -105,4 +105,8 @@ export function planContainer(
     deviceGroups: devices.deviceGroups,
     deviceNodes: devices.deviceNodes,
   };
+}
+
+function chooseWorkingDirectory(asked: string | undefined, ofImage: string): string {
+  return asked === undefined || asked === workdirOfImage ? ofImage : asked;
 }

@@ -22,10 +22,13 @@ const mostMounts = 256;
 export const namespaces = ['net', 'ipc', 'uts'] as const;
 export type NamespaceName = (typeof namespaces)[number];
 
+/** Given as "workdir": start where the image says, not where the job was submitted. */
+export const workdirOfImage = 'image';
+
 /** What was asked for besides the image. */
 export interface ContainerOptions {
   mounts: readonly AskedMount[];
-  /** Absolute, as it was written. */
+  /** Absolute, as it was written, or `workdirOfImage`. */
   workingDirectory: string | undefined;
   environment: readonly EnvSpec[];
   home: boolean;
@@ -130,7 +133,8 @@ function parseFlag(value: string, refuse: Refuse): boolean {
 
 function parseWorkdir(value: string, refuse: Refuse): string {
   if (/\p{Cc}/u.test(value)) return refuse(`${quote(value)} holds a control character`);
-  if (!value.startsWith('/')) return refuse(`${quote(value)} must be an absolute path in the container`);
+  if (!value.startsWith('/') && value !== workdirOfImage)
+    return refuse(`${quote(value)} must be an absolute path in the container, or "${workdirOfImage}"`);
   return value;
 }
 
