@@ -5,6 +5,7 @@ import { ClusterError } from './error.js';
 const built = [
   'build/lib/spank_stowage.so',
   'build/lib/stowage_addon.node',
+  'build/libexec/shifter-inside',
   'build/libexec/stowage-enter',
   'build/libexec/stowage-exec',
   'build/libexec/stowage-unpack',
