@@ -456,9 +456,16 @@ bool image_options_name_variable(const char *name) {
 }
 
 void image_options_forget_once(spank_t spank) {
-    char name[OPTION_VARIABLE_MAX];
+    char name[2 * OPTION_VARIABLE_MAX];
     option_variable(OPTION_SAVE, CARRIER, name);
     spank_unsetenv(spank, name);
     option_variable(OPTION_SAVE, "", name);
     spank_unsetenv(spank, name);
+    spank_unsetenv(spank, "PYXIS_CONTAINER_SAVE");
+    for (int i = 0; i < SWITCH_COUNT; i++) {
+        if (option_switches[i].id != OPTION_SAVE)
+            continue;
+        switch_inherited_variable(&option_switches[i], name);
+        spank_unsetenv(spank, name);
+    }
 }

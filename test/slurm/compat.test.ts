@@ -354,6 +354,13 @@ clusterSuite(
       assert.match(await site().output(command), /Stowage test image/);
     });
 
+    it('are saved once, and not again by the srun commands in them', async () => {
+      const env = { PYXIS_CONTAINER_SAVE: './saved.sqsh' };
+      const command = `${inNewDirectory}; srun --container-image=$IMAGE sh -c 'echo kept >/kept; env | grep SAVE'; unset PYXIS_CONTAINER_SAVE; srun --container-image=./saved.sqsh cat /kept`;
+      const { stdout } = await site().run(command, { env });
+      assert.equal(stdout, 'kept\n');
+    });
+
     it('get the volumes and variables of Shifter', async () => {
       const command = `${inNewDirectory}; mkdir in; echo found >in/file; srun --image=docker:$IMAGE --volume="$dir/in:/data:ro" --env=A=x,y --workdir=/data sh -c 'pwd; cat file; echo $A; touch new 2>&1; true'`;
       assert.equal(await site().output(command), '/data\nfound\nx,y\ntouch: new: Read-only file system\n');
