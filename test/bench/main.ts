@@ -1,11 +1,13 @@
 // npm run bench: what test/support/bench.mjs runs, in namespaces of its own.
 import { parseArgs } from 'node:util';
+import { benchMpi } from './mpi/bench-mpi.js';
 import { benchPull } from './pull.js';
 import { benchStart } from './start.js';
 import { benchUnpack } from './unpack.js';
 
-const usage = `usage: npm run bench -- pull|start|unpack [--json FILE] [--rounds N] [--only NAME]
+const usage = `usage: npm run bench -- mpi|pull|start|unpack [--json FILE] [--rounds N] [--only NAME]
 
+  mpi     how fast two MPI ranks talk in an image, beside the same program on the host
   pull    how fast images come from a registry into the store, beside curl
   start   what an image that is on the node adds to srun
   unpack  how fast layers become a tree, beside tar, bsdtar, umoci and bare decompression
@@ -19,7 +21,7 @@ interface Options {
   readonly positionals: readonly string[];
 }
 
-const defaultRounds: Readonly<Record<string, number>> = { pull: 3, start: 30, unpack: 5 };
+const defaultRounds: Readonly<Record<string, number>> = { mpi: 5, pull: 3, start: 30, unpack: 5 };
 
 const parse = (args: string[]): Options =>
   parseArgs({
@@ -53,7 +55,8 @@ const main = async (signal: AbortSignal): Promise<number> => {
     return 2;
   }
   const options = { rounds, only: values.only, json: values.json, scratch };
-  if (what === 'pull') await benchPull(options, signal);
+  if (what === 'mpi') await benchMpi(options, signal);
+  else if (what === 'pull') await benchPull(options, signal);
   else if (what === 'start') await benchStart(options, signal);
   else await benchUnpack({ ...options, making }, signal);
   return 0;

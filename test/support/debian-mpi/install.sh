@@ -1,14 +1,15 @@
 #!/bin/sh
 # Runs inside the new root: both MPI libraries, the programs for each, and no compiler left behind.
+# $1: the package of Open MPI's library.
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 apt-get update -qq
-apt-get install -qq -y --no-install-recommends libopenmpi40 openmpi-common libmpich12 ca-certificates
+apt-get install -qq -y --no-install-recommends "$1" openmpi-common libmpich12 ca-certificates
 
 apt-get install -qq -y --no-install-recommends gcc libc6-dev libopenmpi-dev libmpich-dev
 for mpi in openmpi mpich; do
-    for program in hello cma; do
-        "mpicc.$mpi" -O2 -D_GNU_SOURCE -Wall -Werror -o "/usr/local/bin/$program-$mpi" "/recipe/$program.c"
+    for program in hello cma pingpong; do
+        "mpicc.$mpi" -O2 -rdynamic -D_GNU_SOURCE -Wall -Werror -o "/usr/local/bin/$program-$mpi" "/recipe/$program.c"
     done
 done
 
