@@ -42,7 +42,7 @@ export const laySiteMpi = async (
     }
     // Found beside libucs.so.0.
     if (existsSync(`${directory}/libucs.so.0`))
-      cpSync(`${root}/${libraries}/ucx`, `${directory}/ucx`, { recursive: true });
+      cpSync(`${root}/${libraries}/ucx`, `${directory}/ucx`, { recursive: true, dereference: true });
   } finally {
     rmSync(root, { recursive: true, force: true });
   }

@@ -15,6 +15,9 @@ export interface SizeRow {
   readonly image: number;
   /** Image to host: the median of what each round says. */
   readonly ratio: number;
+  /** Of each round. */
+  readonly host_runs: readonly number[];
+  readonly image_runs: readonly number[];
 }
 
 export interface MpiRow {
@@ -48,6 +51,8 @@ const sizeRows = (pairs: readonly Pair[], of: (run: PingPong) => BySize): SizeRo
       host: rounded(median(host), 3),
       image: rounded(median(image), 3),
       ratio: rounded(median(ratios), 3),
+      host_runs: host,
+      image_runs: image,
     };
   });
 };
