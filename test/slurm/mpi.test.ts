@@ -31,7 +31,7 @@ clusterSuite('MPI of an image', {}, (site) => {
   for (const [suite, version, what] of releases) {
     describe(`Debian ${version}: ${what}`, () => {
       const image = (): string => images.get(suite) ?? '';
-      // Open MPI 4.1 of Debian prefers libfabric even within a node, which goes by TCP where there is no fabric.
+      // Open MPI 4.1 of Debian prefers libfabric even within a node, which copies nothing by CMA here.
       const env: Record<string, string> = suite === 'bookworm' ? { OMPI_MCA_pml: 'ob1' } : {};
 
       for (const [library, plugin] of libraries) {
