@@ -99,7 +99,8 @@ static int write_entry(struct layer *layer, struct archive_entry *entry, struct 
     archive_entry_sparse_clear(entry);
     struct archive_entry *spare = NULL;
     archive_entry_linkify(layer->links, &entry, &spare);
-    if (archive_write_header(layer->archive, entry) < ARCHIVE_OK)
+    // Warns of names that are no UTF-8, whose bytes it writes as they are.
+    if (archive_write_header(layer->archive, entry) < ARCHIVE_WARN)
         return explain(layer, layer->archive, "write", name, err);
     la_int64_t size = archive_entry_size(entry);
     bool has_content =

@@ -7,6 +7,7 @@
 #include "layer.h"
 #include "outer.h"
 
+#include <locale.h>
 #include <stdio.h>
 
 static int save(const char *directory, struct error *err) {
@@ -34,6 +35,8 @@ int main(int argc, char **argv) {
         fputs("stowage-save is started by stowage-enter\n", stderr);
         return 2;
     }
+    // Without it, libarchive takes names for ASCII.
+    setlocale(LC_CTYPE, "C.UTF-8");
     if (save(argv[1], &err) == 0)
         return 0;
     error_wrap(&err, "stowage: %s", argv[2]);

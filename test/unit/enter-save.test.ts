@@ -199,18 +199,19 @@ mkdir shut; echo y >shut/in; chmod 000 shut; chmod 4755 busybox || true; echo mo
     expectChanged(root);
   });
 
-  for (const [name, read] of [
-    ['x.sqsh', (root: string): string => unsquash(root)],
+  const readers: [name: string, read: (file: string) => string][] = [
+    ['x.sqsh', (file) => unsquash(file)],
     [
       'x.tar',
-      (file: string): string => {
+      (file) => {
         const oci = `${sandbox().directory}/oci`;
         execFileSync('skopeo', ['copy', '--quiet', `oci-archive:${file}`, `oci:${oci}:saved`]);
         execFileSync('umoci', ['raw', 'unpack', '--image', `${oci}:saved`, `${sandbox().directory}/root`]);
         return `${sandbox().directory}/root`;
       },
     ],
-  ] as const)
+  ];
+  for (const [name, read] of readers) {
     it(`keeps attributes of users in ${name}, and none of the overlay`, async () => {
       const container = await start(name);
       run(container, 'cd /; echo x >kept; rm -r replaced; mkdir replaced');
@@ -221,6 +222,22 @@ mkdir shut; echo y >shut/in; chmod 000 shut; chmod 4755 busybox || true; echo mo
       const seen = execFileSync('getfattr', ['-dm-', 'kept', 'replaced'], { cwd: root, encoding: 'utf8' });
       assert.equal(seen, '# file: kept\nuser.a="b"\n\n');
     });
+
+    it(`keeps the bytes of names in ${name}, whatever letters they are of`, async () => {
+      const container = await start(name);
+      const [utf8, latin1] = ['F\u0151', '\\377\\376'];
+      run(
+        container,
+        `cd /; echo x >'${utf8}'; echo y >$(printf '${latin1}'); ln -s $(printf '${latin1}') link`,
+      );
+      assert.ok(await save(container), said);
+      const root = read(`${directory}/${name}`);
+      const bytes = Buffer.concat([Buffer.from(`${root}/`), Buffer.of(0xff, 0xfe)]);
+      assert.equal(fs.readFileSync(`${root}/${utf8}`, 'utf8'), 'x\n');
+      assert.equal(fs.readFileSync(bytes, 'utf8'), 'y\n');
+      assert.deepEqual(fs.readlinkSync(`${root}/link`, 'buffer'), Buffer.of(0xff, 0xfe));
+    });
+  }
 
   it('replaces a file that is there, and only when the new one is whole', async () => {
     fs.writeFileSync(`${directory}/x.sqsh`, 'old');
