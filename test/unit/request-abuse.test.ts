@@ -4,6 +4,7 @@ import http2 from 'node:http2';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import protobuf from 'protobufjs/minimal.js';
 import { stowage } from '#proto';
 
 import { protocol } from '../../wrapper/package-root.js';
@@ -44,8 +45,8 @@ describe('stowaged, asked too much', function () {
     registry.close();
   });
 
-  /** Begins a Prepare call. The sentence that it is refused with is added to `refusals`. */
-  const beginCall = (bytes: Uint8Array): void => {
+  /** The sentence that the call is refused with is added to `refusals`. */
+  const beginCall = (bytes: Uint8Array, method = 'Prepare'): void => {
     const session = http2.connect('http://localhost', {
       createConnection: () => connectAs(attacker, daemon.apiSocket),
     });
@@ -53,7 +54,7 @@ describe('stowaged, asked too much', function () {
     session.on('error', () => refusals.push('hung up'));
     const call = session.request({
       ':method': 'POST',
-      ':path': '/stowage.v1.ImageService/Prepare',
+      ':path': `/stowage.v1.ImageService/${method}`,
       te: 'trailers',
       'content-type': 'application/grpc',
     });
@@ -110,4 +111,21 @@ describe('stowaged, asked too much', function () {
     for (const sentence of refusals) assert.match(sentence, /^you ask too much of stowaged/);
     await othersAreServed();
   });
+
+  for (const [what, field] of [
+    ['variables', 5],
+    ['names', 7],
+  ] as const)
+    it(`by settings files of millions of empty ${what}, decodes none of them`, async () => {
+      const content = Buffer.alloc(4_000_000, Buffer.of((field << 3) | 2, 0));
+      const writer = protobuf.Writer.create();
+      const bytes = writer
+        .uint32((4 << 3) | 2)
+        .bytes(content)
+        .finish();
+      for (let i = 0; i < 8; i++) beginCall(bytes, 'ReadSettings');
+      await refused(8);
+      for (const sentence of refusals) assert.match(sentence, /^you ask too much of stowaged/);
+      await othersAreServed();
+    });
 });

@@ -35,11 +35,18 @@ interface Codec<Properties, Message> {
   decode(bytes: Uint8Array): Message;
 }
 
+interface MethodTraits {
+  requestStream?: boolean;
+  responseStream?: boolean;
+  /** See decodeWeighed. */
+  crowded?: number;
+}
+
 function method<RequestProperties, Request extends object, ResponseProperties, Response>(
   path: string,
   request: Codec<RequestProperties, Request>,
   response: Codec<ResponseProperties, Response>,
-  { requestStream = false, responseStream = false } = {},
+  { requestStream = false, responseStream = false, crowded }: MethodTraits = {},
 ): MethodDefinition<RequestProperties, Response> {
   return {
     path,
@@ -47,12 +54,15 @@ function method<RequestProperties, Request extends object, ResponseProperties, R
     responseStream,
     requestSerialize: (message) => Buffer.from(request.encode(message).finish()),
     requestDeserialize: (bytes) =>
-      decodeWeighed(bytes, (all) => request.decode(all)) as unknown as RequestProperties,
+      decodeWeighed(bytes, (all) => request.decode(all), crowded) as unknown as RequestProperties,
     responseSerialize: (message) =>
       Buffer.from(response.encode(message as unknown as ResponseProperties).finish()),
     responseDeserialize: (bytes) => response.decode(bytes),
   };
 }
+
+/** Number of ReadSettingsRequest.files. */
+const settingsFilesField = 4;
 
 export const imageServiceName = 'stowage.v1.ImageService';
 
@@ -66,7 +76,9 @@ export const imageService = {
     v1.ReportUnpackedRequest,
     v1.ReportUnpackedResponse,
   ),
-  readSettings: method(`/${imageServiceName}/ReadSettings`, v1.ReadSettingsRequest, v1.ReadSettingsResponse),
+  readSettings: method(`/${imageServiceName}/ReadSettings`, v1.ReadSettingsRequest, v1.ReadSettingsResponse, {
+    crowded: settingsFilesField,
+  }),
   getVersion: method(`/${imageServiceName}/GetVersion`, v1.GetVersionRequest, v1.GetVersionResponse),
 } satisfies ServiceDefinition;
 

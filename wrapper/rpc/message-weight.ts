@@ -1,23 +1,28 @@
 import protobuf from 'protobufjs/minimal.js';
 
 /**
- * Fields of one message; no request has half as many. A field takes two bytes at least of what is sent, and some fifty
- * of memory once it is decoded.
+ * Fields of one message, and of those in it that may hold many; no request needs as many. A field takes two bytes at
+ * least of what is sent, and some fifty of memory once it is decoded.
  */
-const mostFields = 20_000;
+const mostFields = 50_000;
 const bytesOfField = 64;
+
+/** The wire type of messages. */
+const lengthDelimited = 2;
 
 const weights = new WeakMap<object, number>();
 
 /**
  * Decodes a message and remembers its weight. What has too many fields costs no memory: it becomes an empty message
- * of infinite weight.
+ * of infinite weight. `crowded` is the number of the field whose messages may hold many fields themselves; all others
+ * have as many as the .proto file says.
  */
 export function decodeWeighed<Message extends object>(
   bytes: Uint8Array,
   decode: (bytes: Uint8Array) => Message,
+  crowded?: number,
 ): Message {
-  const fields = countFields(bytes);
+  const fields = countFields(bytes, crowded);
   const message = decode(fields > mostFields ? new Uint8Array() : bytes);
   weights.set(message, fields > mostFields ? Infinity : 2 * bytes.length + bytesOfField * fields);
   return message;
@@ -28,10 +33,19 @@ export function weightOf(message: object): number {
   return weights.get(message) ?? 0;
 }
 
-/** Those of the message itself; stops when there are too many. */
-function countFields(bytes: Uint8Array): number {
+/** Stops when there are too many. */
+function countFields(bytes: Uint8Array, crowded?: number): number {
   const reader = protobuf.Reader.create(bytes);
   let fields = 0;
-  for (; reader.pos < reader.len && fields <= mostFields; fields++) reader.skipType(reader.uint32() & 7);
+  while (reader.pos < reader.len && fields <= mostFields) {
+    const tag = reader.uint32();
+    fields++;
+    if (tag === crowdedTag(crowded)) fields += countFields(reader.bytes());
+    else reader.skipType(tag & 7);
+  }
   return fields;
+}
+
+function crowdedTag(field: number | undefined): number | undefined {
+  return field === undefined ? undefined : (field << 3) | lengthDelimited;
 }
