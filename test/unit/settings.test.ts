@@ -258,6 +258,15 @@ describe('a named environment', () => {
     );
   });
 
+  it('is not compared for long with names that nobody would take for its own', () => {
+    const name = 'y'.repeat(128);
+    const others = Array<string>(256).fill('z'.repeat(8192));
+    const began = performance.now();
+    refused(() => readSettings(`@${name}`, [], [file(name, '', { path: '', others })]), /does not exist/);
+    refused(() => environment(`${'k'.repeat(250_000)} = 1`), /x\.toml: unknown key "k{200}…"; known are/);
+    assert.ok(performance.now() - began < 2000);
+  });
+
   it('is right in the example that is shipped', () => {
     const example = readFileSync('slurm-conf-examples/environment-python.toml', 'utf8');
     const answer = readSettings('@x', [], [file('x', example, { variables: new Map([['USER', 'a']]) })]);

@@ -3,6 +3,8 @@ export function nearestName(name: string, known: readonly string[]): string | un
   let nearest: string | undefined;
   let best = Math.max(2, Math.floor(name.length / 3)) + 1;
   for (const candidate of known) {
+    // No fewer letters than that differ, and to count them in long names takes long.
+    if (Math.abs(name.length - candidate.length) >= best) continue;
     const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
     if (distance < best) {
       best = distance;

@@ -1,6 +1,7 @@
 import type { ErrorObject } from 'ajv';
 import { parse, TomlError } from 'smol-toml';
 
+import { quote } from '../image/quote.js';
 import { nearestName } from './nearest-name.js';
 
 /** The tables of a TOML file. The reason that `refuse` gets names the line. */
@@ -48,7 +49,7 @@ function explainUnknown(error: ErrorObject, key: string): string {
   const known = Object.keys((error.parentSchema as { properties?: object }).properties ?? {});
   const nearest = nearestName(name, known);
   const place = key === '' ? '' : ` in [${key}]`;
-  return `unknown key "${name}"${place}${nearest ? `; did you mean "${nearest}"?` : `; known are ${known.join(', ')}`}`;
+  return `unknown key ${quote(name)}${place}${nearest ? `; did you mean "${nearest}"?` : `; known are ${known.join(', ')}`}`;
 }
 
 /** What a value must be, by the type of the schema. */
