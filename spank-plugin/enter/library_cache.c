@@ -5,9 +5,11 @@
 #include "in_root.h"
 #include "regular_file.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { TIMEOUT_SECONDS = 60, CONFIGURATION_MAX = 64 * 1024 };
 
@@ -97,11 +99,30 @@ static int run_ldconfig(int root, struct error *err) {
     return 0;
 }
 
+// What is mounted there is the user's, and keeps what is written to it. Directories of an overlay are on its
+// own device.
+static int check_places(int root, struct error *err) {
+    static const char *const PLACES[] = {"/etc", "/etc/ld.so.conf.d"};
+    struct stat own, there;
+    if (fstat(root, &own) != 0)
+        return error_errno(err, "cannot look at the container's root");
+    for (size_t i = 0; i < sizeof PLACES / sizeof *PLACES; i++) {
+        cleanup_close int fd = in_root_open(root, PLACES[i], O_PATH | O_DIRECTORY);
+        if (fd >= 0 && fstat(fd, &there) == 0 && there.st_dev != own.st_dev)
+            return error_set(err,
+                             "the libraries of devices are announced in %s of the container, where something "
+                             "else is mounted, which is not written to; mount single files there, or leave "
+                             "the devices out",
+                             PLACES[i]);
+    }
+    return 0;
+}
+
 int library_cache_update(int root, const Stowage__V1__ContainerPlan *plan, struct error *err) {
     if (plan->n_library_directories == 0 || !image_has_glibc_loader(root))
         return 0;
-    if (write_directories(root, plan, err) != 0 || include_directories(root, err) != 0 ||
-        clear_cache(root, err) != 0)
+    if (check_places(root, err) != 0 || write_directories(root, plan, err) != 0 ||
+        include_directories(root, err) != 0 || clear_cache(root, err) != 0)
         return -1;
     return run_ldconfig(root, err);
 }

@@ -269,6 +269,18 @@ describe('stowage-enter, putting devices into a container', () => {
       assert.ok(fs.lstatSync(`${root}/etc/ld.so.cache`).isFile());
     });
 
+    for (const place of ['/etc', '/etc/ld.so.conf.d'])
+      it(`writes nothing to what is mounted on ${place}`, async () => {
+        sandbox().giveToUser(host);
+        const before = fs.readdirSync(host);
+        await fail(
+          new RegExp(`are announced in ${place} of the container, where something else is mounted`),
+          { mounts: [bind(host, place)], libraryDirectories: ['/opt/a'] },
+          glibcImage(),
+        );
+        assert.deepEqual(fs.readdirSync(host), before);
+      });
+
     it('makes none for an image without glibc', async () => {
       const { root } = await succeed({ libraryDirectories: ['/opt/a'] });
       assert.deepEqual(fs.readdirSync(`${root}/etc`).sort(), ['group', 'passwd']);
