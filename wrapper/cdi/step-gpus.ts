@@ -24,7 +24,7 @@ export function stepGpus(given: ReadonlyMap<string, string>): StepGpus {
   const seen = visible.map((name) => words(given.get(name))).find((list) => list.length > 0) ?? [];
   const ours = ofSlurm.map((name) => words(given.get(name))).find((list) => list.length > 0) ?? seen;
   return {
-    indices: ours.flatMap(numbers).slice(0, mostGpus),
+    indices: allNumbers(ours),
     names: seen.filter((word) => /^(?:GPU|MIG)-|^\d+:\d+$/.test(word)).slice(0, mostGpus),
   };
 }
@@ -38,6 +38,16 @@ function words(value = ''): string[] {
     .split(',')
     .map((word) => word.trim())
     .filter((word) => word !== '');
+}
+
+/** Stops when there are enough: each of many words may stand for many numbers. */
+function allNumbers(list: readonly string[]): string[] {
+  const all: string[] = [];
+  for (const word of list) {
+    if (all.length >= mostGpus) break;
+    all.push(...numbers(word));
+  }
+  return all.slice(0, mostGpus);
 }
 
 /** "3" or "0-3"; "NoDevFiles" and "-1" are none. */
