@@ -15,12 +15,14 @@ static bool is_mounted(int root, int directory) {
 
 static int open_asked_for(int root, const Stowage__V1__ContainerPlan *plan, struct error *err) {
     int found = in_root_open(root, plan->working_directory, O_PATH | O_DIRECTORY);
-    if (found >= 0 || errno != ENOENT || !plan->read_only_root)
-        return found >= 0 ? found : in_root_make_directory(root, plan->working_directory, err);
-    return error_set(err,
-                     "ranks cannot start in %s: the image has no such directory and is read-only; name one "
-                     "that it has, or ask for a writable image",
-                     plan->working_directory);
+    if (found >= 0)
+        return found;
+    if (errno == ENOENT && plan->read_only_root)
+        error_set(err, "the image has no such directory and is read-only; name one that it has, or ask for a "
+                       "writable image");
+    else
+        found = in_root_make_directory(root, plan->working_directory, err);
+    return found >= 0 ? found : error_wrap(err, "ranks cannot start in %s", plan->working_directory);
 }
 
 static void remark(struct progress *progress, const char *wanted, const char *chosen) {

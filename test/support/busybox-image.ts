@@ -57,3 +57,11 @@ export const busyboxImageSaying = (
   const own = createHash('sha256').update(motd).digest('hex');
   return makeImage({ name, recipe: [...recipe, own], config, layers: [fill, say] }, signal);
 };
+
+/** busyboxImage() with one layer more. `layer` must get all that it needs from its own text, which names the result. */
+export const busyboxImageWith = (
+  name: string,
+  layer: (root: string) => Promise<void>,
+  signal?: AbortSignal,
+): Promise<OciImage> =>
+  makeImage({ name, recipe: [...recipe, layer.toString()], config, layers: [fill, change, layer] }, signal);

@@ -258,5 +258,12 @@ describe('stowage-enter, building a container', () => {
         { workingDirectory: '/w/x' },
         (root) => fs.writeFileSync(`${root}/w`, ''),
       ));
+
+    it('refuses one that was asked for and is a file of the image, and says what it was wanted for', () =>
+      fail(
+        /^image .*: ranks cannot start in \/w: cannot make the directory \/w in the container: Not a directory$/,
+        { workingDirectory: '/w', workingDirectoryAskedFor: true },
+        (root) => fs.writeFileSync(`${root}/w`, ''),
+      ));
   });
 });
