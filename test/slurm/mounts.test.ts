@@ -160,7 +160,11 @@ clusterSuite('--image-mount', { nodes: 1 }, (site) => {
       ['a tmpfs over /sys', 'tmpfs:/sys', kernels],
       ['the root directory', './data:/', /"\/" cannot be a target/],
       ['a link to the root directory', './data:/top', /it is the root directory/],
-      ['to take away what is not mounted', 'umount:/etc', /cannot unmount '\/etc' .*nothing is mounted there/],
+      [
+        'to take away what is not mounted',
+        'umount:/etc',
+        /cannot unmount '\/etc' .*nothing is mounted there/,
+      ],
       ['a directory without what is mounted in it', '/dev:/x:bind', /only together with them \(rbind\)/],
       ['the second of two', './data:/x,./missing:/y', /'\S*\/missing' on '\/y'/],
     ];

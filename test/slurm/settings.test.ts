@@ -1,6 +1,7 @@
 /** Defaults and named environments of a user, docs/environments.md. */
 import assert from 'node:assert/strict';
 
+import { batch } from './batch.js';
 import { clusterSuite, inNewDirectory } from './cluster-suite.js';
 import { sentencesIn } from './sentences.js';
 
@@ -47,6 +48,36 @@ clusterSuite('settings files', { nodes: 2 }, (site) => {
       `printf '%s\\n' '${script}' >job && sbatch -Q -W job; cat out`,
     ].join('\n');
     assert.equal(await site().output(withFiles(files, command)), 'in\n');
+  });
+
+  it('count less than variables, #SBATCH, sbatch and srun, each of these less than the next', async () => {
+    const places = ['config', 'named', 'variable', 'script', 'sbatch', 'srun'];
+    /** Sets P0 to P5, but those that only places before it set; and a mount over theirs. */
+    const from = (place: string): [string, string][] =>
+      places.map((_, i): [string, string] => [`P${i}`, place]).slice(places.indexOf(place));
+    const table = (place: string): string =>
+      from(place)
+        .map(([name, value]) => `${name} = "${value}"`)
+        .join('\n');
+    const list = (place: string): string =>
+      from(place)
+        .map((pair) => pair.join('='))
+        .join(',');
+    const mount = (place: string): string => `$dir/${place}:/at`;
+    const files = {
+      'config.toml': `mount = ["${mount('config')}"]\n[env]\n${table('config')}`,
+      'environments/x.toml': `image = "$IMAGE"\nmounts = ["${mount('named')}"]\n[env]\n${table('named')}`,
+    };
+    const options = (place: string): string => `--image-env=${list(place)} --image-mount=./${place}:/at`;
+    const look = 'echo $P0 $P1 $P2 $P3 $P4 $P5; ls /at; grep -c " /at " /proc/self/mountinfo';
+    const script = `#!/bin/bash\n#SBATCH --image=@x --output=out ${options('script')}\nsrun ${options('srun')} sh -c '${look}'`;
+    const command = [
+      ...places.map((place) => `mkdir ${place} && touch ${place}/of-${place}`),
+      `export STOWAGE_IMAGE_ENV=${list('variable')} STOWAGE_IMAGE_MOUNT=./variable:/at`,
+      batch(options('sbatch'), script),
+      'cat out',
+    ].join('\n');
+    assert.equal(await site().output(withFiles(files, command)), `${places.join(' ')}\nof-srun\n6\n`);
   });
 
   const wrong: [string, Record<string, string>, string, RegExp][] = [

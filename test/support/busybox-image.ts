@@ -58,10 +58,18 @@ export const busyboxImageSaying = (
   return makeImage({ name, recipe: [...recipe, own], config, layers: [fill, say] }, signal);
 };
 
-/** busyboxImage() with one layer more. `layer` must get all that it needs from its own text, which names the result. */
+/**
+ * busyboxImage() with one layer more, and more arguments of `umoci config`. `layer` must get all that it needs from its
+ * own text, which names the result.
+ */
 export const busyboxImageWith = (
   name: string,
   layer: (root: string) => Promise<void>,
-  signal?: AbortSignal,
+  furtherConfig: readonly string[] = [],
 ): Promise<OciImage> =>
-  makeImage({ name, recipe: [...recipe, layer.toString()], config, layers: [fill, change, layer] }, signal);
+  makeImage({
+    name,
+    recipe: [...recipe, layer.toString()],
+    config: [...config, ...furtherConfig],
+    layers: [fill, change, layer],
+  });
