@@ -208,6 +208,12 @@ clusterSuite('options of a container', { nodes: 1 }, (site) => {
       assert.equal(printed, host);
     });
 
+    it('gives a host name that root in the image can change', async () => {
+      const change = '--image-unshare=uts --image-root';
+      assert.equal(await inside(change, 'hostname other && hostname'), 'other\n');
+      assert.notEqual(await site().output('srun hostname'), 'other\n');
+    });
+
     it('shows a network that is loopback and nothing else', async () => {
       const printed = await inside(
         '--image-unshare=net',
