@@ -1,5 +1,6 @@
 /** Defaults and named environments of a user, docs/environments.md. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 
 import { batch } from './batch.js';
 import { clusterSuite, inNewDirectory } from './cluster-suite.js';
@@ -78,6 +79,13 @@ clusterSuite('settings files', { nodes: 2 }, (site) => {
       'cat out',
     ].join('\n');
     assert.equal(await site().output(withFiles(files, command)), `${places.join(' ')}\nof-srun\n6\n`);
+  });
+
+  it('let the example with an environment and mounts of its own run', async () => {
+    const example = readFileSync('slurm-conf-examples/sbatch-environment.sh', 'utf8').trimEnd();
+    const files = { 'environments/python.toml': 'image = "$IMAGE"' };
+    const command = `mkdir input; echo found >input/file; ${batch('', example)}; cat environment-*.out results/*`;
+    assert.equal(await site().output(withFiles(files, command)), '6 /fast/file\n'.repeat(2));
   });
 
   const wrong: [string, Record<string, string>, string, RegExp][] = [
