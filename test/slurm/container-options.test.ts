@@ -103,6 +103,7 @@ clusterSuite('options of a container', { nodes: 1 }, (site) => {
     it('is where ranks start, in the image or of the host', async () => {
       assert.equal(await inside('--image-workdir=/etc', 'pwd; echo $PWD'), '/etc\n/etc\n');
       assert.equal(await inside('--image-workdir=/tmp --chdir=/', 'pwd'), '/tmp\n');
+      assert.equal(await inside('--image-workdir=image', 'pwd'), '/var/lib\n');
     });
 
     it('is made if it is missing, and stays in the image', async () => {
@@ -261,6 +262,28 @@ clusterSuite('options of a container', { nodes: 1 }, (site) => {
       const asked = { ...env, STOWAGE_IMAGE_ENTRYPOINT: 'yes' };
       assert.equal(await site().output(`${srun} ${look}`, { env }), '\n\n');
       assert.equal(await site().output(`${srun} --no-image-entrypoint ${look}`, { env: asked }), '\n\n');
+    });
+  });
+
+  describe('--image-name and --image-save', () => {
+    const steps = "srun sh -c 'echo kept >/kept'; srun cat /kept";
+
+    it('of #SBATCH and the environment keep a container for the next step', async () => {
+      const script = `#!/bin/sh\n#SBATCH --image=${site().image} --image-name=app\n${steps}`;
+      assert.equal(
+        await site().output(`${inNewDirectory}; ${batch('--output=out', script)}; cat out`),
+        'kept\n',
+      );
+      const env = { STOWAGE_IMAGE: site().image, STOWAGE_IMAGE_NAME: 'app' };
+      assert.equal(await site().output(`salloc -Q sh -c "${steps}"`, { env }), 'kept\n');
+    });
+
+    it('of #SBATCH and the environment keep a container in a file', async () => {
+      const script = `#!/bin/sh\n#SBATCH --image=${site().image} --image-save=./a.sqsh --output=out\nsrun touch /from-script`;
+      const printed = await site().output(
+        `${inNewDirectory}; ${batch('', script)}; STOWAGE_IMAGE_SAVE=./b.tar srun --image=./a.sqsh touch /from-variable; srun --image=./b.tar sh -c 'ls -d /from-*'`,
+      );
+      assert.equal(printed, '/from-script\n/from-variable\n');
     });
   });
 
