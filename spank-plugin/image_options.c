@@ -267,7 +267,7 @@ static int take_defaults(struct option_values *sum, struct error *err) {
 // An option is of use with an image only. Variables may be set for other commands.
 static int check_use(const struct option_values *sum, struct error *err) {
     if (sum->text[OPTION_IMAGE] || sum->text[OPTION_NAME])
-        return 0;
+        return option_variables_check(environ, "", err);
     for (enum option_id id = 0; id < OPTION_COUNT; id++) {
         if (!given.text[id])
             continue;
@@ -391,6 +391,9 @@ int image_options_receive(spank_t spank, struct error *err) {
         if (receive(spank, id, result == 0 ? err : &(struct error){0}) != 0)
             result = -1;
     }
+    char **environment;
+    if (result == 0 && wanted && spank_get_item(spank, S_JOB_ENV, &environment) == ESPANK_SUCCESS)
+        result = option_variables_check(environment, CARRIER, err);
     char dialect[sizeof PYXIS];
     if (spank_getenv(spank, DIALECT_CARRIER, dialect, sizeof dialect) == ESPANK_SUCCESS &&
         strcmp(dialect, PYXIS) == 0)

@@ -4,6 +4,7 @@
 #include "env_spec.h"
 #include "image_source.h"
 #include "mount_spec.h"
+#include "nearest_name.h"
 #include "pull_policy.h"
 #include "save_path.h"
 #include "unshare_spec.h"
@@ -104,4 +105,37 @@ void option_variable(enum option_id id, const char *prefix, char name[OPTION_VAR
     snprintf(name, OPTION_VARIABLE_MAX, "%sSTOWAGE_%s", prefix, option_rules[id].name);
     for (char *at = name; *at; at++)
         *at = *at == '-' ? '_' : (char)toupper((unsigned char)*at);
+}
+
+// What ranks are told, and so is in the environment of an srun inside a container.
+static const char DIGEST_VARIABLE[] = "STOWAGE_IMAGE_DIGEST";
+
+static int check_variable(const char *name, const char *prefix, struct error *err) {
+    static char variables[OPTION_COUNT][OPTION_VARIABLE_MAX];
+    const char *known[OPTION_COUNT];
+    for (enum option_id id = 0; id < OPTION_COUNT; id++) {
+        option_variable(id, prefix, variables[id]);
+        known[id] = variables[id];
+        if (strcmp(name, known[id]) == 0)
+            return 0;
+    }
+    if (strcmp(name, DIGEST_VARIABLE) == 0)
+        return 0;
+    const char *nearest = nearest_name(name, known, OPTION_COUNT);
+    return error_set(err, "there is no variable %s%s%s; correct or unset it", name,
+                     nearest ? "; did you mean " : "", nearest ? nearest : "");
+}
+
+int option_variables_check(char *const *environment, const char *prefix, struct error *err) {
+    char start[OPTION_VARIABLE_MAX];
+    snprintf(start, sizeof start, "%sSTOWAGE_IMAGE_", prefix);
+    for (; *environment; environment++) {
+        if (strncmp(*environment, start, strlen(start)) != 0)
+            continue;
+        char name[OPTION_VARIABLE_MAX];
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(*environment, "="), *environment);
+        if (check_variable(name, prefix, err) != 0)
+            return -1;
+    }
+    return 0;
 }

@@ -60,3 +60,7 @@ const char *option_flag_value(const char *text);
 
 // The variable that gives an option, such as STOWAGE_IMAGE_MOUNT, with something in front of it.
 void option_variable(enum option_id id, const char *prefix, char name[OPTION_VARIABLE_MAX]);
+
+// Fails if a variable in the NULL-terminated environment is named like those above and is none of them: it
+// may be misspelled, or of a newer release, and what it asks for must not be left out silently.
+int option_variables_check(char *const *environment, const char *prefix, struct error *err);

@@ -92,6 +92,16 @@ static void check_limits(void) {
 
 static void check_variables(void) {
     char name[OPTION_VARIABLE_MAX];
+    char *known[] = {"STOWAGE_IMAGE=x", "STOWAGE_IMAGE_MOUNT=/a", "STOWAGE_IMAGE_DIGEST=sha256:0",
+                     "STOWAGE_IMAGES=x", NULL};
+    ok(option_variables_check(known, "", &err) == 0, "knows the variables that there are");
+    char *misspelled[] = {"STOWAGE_IMAGE=x", "STOWAGE_IMAGE_MOUNTS=/a", NULL};
+    ok(option_variables_check(misspelled, "", &err) == -1, "refuses one that there is not");
+    says(err.text, "no variable STOWAGE_IMAGE_MOUNTS; did you mean STOWAGE_IMAGE_MOUNT; correct or unset it",
+         "and says which is meant");
+    char *newer[] = {"SLURM_STOWAGE_IMAGE_PULL=never", "SLURM_STOWAGE_IMAGE_BRAND_NEW=1", NULL};
+    ok(option_variables_check(newer, "SLURM_", &err) == -1, "refuses one of a newer release");
+    says(err.text, "no variable SLURM_STOWAGE_IMAGE_BRAND_NEW", "and names it");
     option_variable(OPTION_SHOW_DIGEST, "SLURM_", name);
     is_text(name, "SLURM_STOWAGE_IMAGE_SHOW_DIGEST", "names the variable");
 }
