@@ -3,6 +3,7 @@
 #include "device_mounts.h"
 #include "image_libc.h"
 #include "in_root.h"
+#include "path_prefix.h"
 #include "regular_file.h"
 
 #include <dirent.h>

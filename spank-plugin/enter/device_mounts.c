@@ -24,8 +24,3 @@ bool is_automatic(const Stowage__V1__ContainerPlan *plan, const char *device) {
     }
     return false;
 }
-
-bool is_at_or_below(const char *path, const char *ancestor) {
-    size_t length = strlen(ancestor);
-    return strncmp(path, ancestor, length) == 0 && (path[length] == '/' || path[length] == '\0');
-}

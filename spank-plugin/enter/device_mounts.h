@@ -11,5 +11,3 @@ bool has_device_mounts(const Stowage__V1__ContainerPlan *plan);
 
 // Whether the device came without the user naming it.
 bool is_automatic(const Stowage__V1__ContainerPlan *plan, const char *device);
-
-bool is_at_or_below(const char *path, const char *ancestor);

@@ -1,8 +1,8 @@
 #include "device_nodes.h"
 #include "cleanup.h"
 #include "device_directory.h"
-#include "device_mounts.h"
 #include "in_root.h"
+#include "path_prefix.h"
 
 #include <fcntl.h>
 #include <stdbool.h>

@@ -1,6 +1,7 @@
 #include "mount_target.h"
 #include "cleanup.h"
 #include "in_root.h"
+#include "path_prefix.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,11 +20,6 @@ static int name_of(int fd, char name[PATH_MAX]) {
         return -1;
     name[length] = '\0';
     return 0;
-}
-
-static bool is_at_or_below(const char *path, const char *ancestor) {
-    size_t length = strlen(ancestor);
-    return strncmp(path, ancestor, length) == 0 && (path[length] == '/' || path[length] == '\0');
 }
 
 // `inside` receives what `fd` is called inside the root; "" is the root itself.

@@ -1,6 +1,7 @@
 #include "named_join.h"
 #include "cleanup.h"
 #include "in_root.h"
+#include "path_prefix.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,11 +17,6 @@ struct carried {
     int fd;
     struct stat info;
 };
-
-static bool is_at_or_below(const char *path, const char *ancestor) {
-    size_t length = strlen(ancestor);
-    return strncmp(path, ancestor, length) == 0 && (path[length] == '/' || path[length] == '\0');
-}
 
 // What users asked for is there already, and the kernel's file systems are the container's own.
 static bool may_be_missing(const Stowage__V1__Mount *mount) {

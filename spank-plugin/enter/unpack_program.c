@@ -1,10 +1,10 @@
 #include "unpack_program.h"
 #include "cleanup.h"
+#include "sibling_program.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,21 +12,6 @@
 #include <sys/wait.h>
 
 enum { EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_NOT_EXECUTED = 127 };
-
-static int program_path(char path[PATH_MAX], struct error *err) {
-    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
-    if (length < 0)
-        return error_errno(err, "cannot tell where stowage-enter is installed");
-    path[length] = '\0';
-    char *name = strrchr(path, '/') + 1;
-    if ((size_t)snprintf(name, (size_t)(path + PATH_MAX - name), "stowage-unpack") >=
-        (size_t)(path + PATH_MAX - name))
-        return error_set(err, "the path of stowage-unpack is too long");
-    if (access(path, X_OK) != 0)
-        return error_set(err, "%s cannot be run (%s); the administrators must install Stowage on this node",
-                         path, strerror(errno));
-    return 0;
-}
 
 int unpack_program_open(struct unpack_program *program, struct error *err) {
     *program = (struct unpack_program)UNPACK_PROGRAM_NONE;
@@ -54,7 +39,7 @@ int unpack_program_start(struct unpack_program *program, char **argv, const int 
                          struct error *err) {
     char path[PATH_MAX];
     int ends[2];
-    if (program_path(path, err) != 0)
+    if (sibling_program("stowage-unpack", path, err) != 0)
         return -1;
     if (pipe2(ends, O_CLOEXEC) != 0)
         return error_errno(err, "cannot make a pipe for stowage-unpack");
