@@ -69,6 +69,11 @@ int main(void) {
            container->entry.root && !container->entry.ipc,
        "knows what a rank has to do");
     ok(run("printf 'H4711\\0Jx\\0L\\0W/\\0' >&3") && seen->result != 0, "and refuses what it does not know");
+    ok(container->saver == 0, "knows that nothing is saved");
+    ok(run("printf 'H4711\\0J\\0S4712\\0L\\0W/\\0' >&3") && seen->result == 0 && container->saver == 4712,
+       "knows the process that saves");
+    ok(run("printf 'H4711\\0J\\0L\\0W/\\0' >&3") && seen->result == 0 && container->saver == 0,
+       "and forgets that of another answer");
     ok(run("printf \"H4711\\0J\\0L/lock\\0W/$1 $2 $3 $4 $5 $6 $7 $8 ${9}\\0\" >&3") && seen->result == 0,
        "runs the helper");
     says(container->working_directory, "--socket /s --trees /t --image app:1 --job 7", "with what it needs");
@@ -108,6 +113,12 @@ int main(void) {
     check_refusal("printf 'H4294967297\\0L/lock\\0W/\\0' >&3", "another release",
                   "refuses a process beyond any pid");
     check_refusal("printf 'H\\0L/lock\\0W/\\0' >&3", "another release", "refuses an empty process");
+    check_refusal("printf 'H4711\\0J\\0S1\\0L/lock\\0W/\\0' >&3", "another release",
+                  "refuses to be saved by init");
+    check_refusal("printf 'H4711\\0J\\0Sx\\0L/lock\\0W/\\0' >&3", "another release",
+                  "refuses to be saved by what is no process");
+    check_refusal("printf 'H4711\\0J\\0L/lock\\0S4712\\0W/\\0' >&3", "another release",
+                  "refuses a saver out of its place");
     check_refusal("printf 'H4711\\0J\\0L/lock\\0W%5000d\\0' 1 >&3", "another release",
                   "refuses a directory beyond PATH_MAX");
     check_refusal("head -c 3000000 /dev/zero 2>/dev/null >&3", "larger than",
