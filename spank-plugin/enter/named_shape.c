@@ -43,10 +43,12 @@ static bool is_recorded(const struct named_record *record, const struct given_op
 }
 
 static int refuse(const struct given_option *given, struct error *err) {
-    return error_set(err,
-                     "it runs already, made without --image-%s '%.200s'; a step that joins it takes it as it "
-                     "is, so leave the option out, or give it to the step that starts the container",
-                     given->name, given->value);
+    bool of_file = given->origin && given->origin[0] != '\0';
+    return error_set(
+        err,
+        "it runs already, made without %s%s '%.200s'; a step that joins it takes it as it is, so "
+        "leave that out, or let the step have it that starts the container",
+        of_file ? "" : "--image-", of_file ? given->origin : given->name, given->value);
 }
 
 // Drops what shapes a container: what remains was accepted, and comes back with the record.

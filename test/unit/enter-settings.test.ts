@@ -124,6 +124,47 @@ describe('stowage-enter, with settings files', () => {
     await sandbox().fail(/config\.toml is not a regular file$/, settings(image));
   });
 
+  describe('for a container with a name', () => {
+    const step = (more: readonly string[] = []): EnterOptions => ({
+      ...settings(own('environments/root'), ['--option', 'name=x', ...more]),
+    });
+    const variableOf = ({ environment }: { environment: string[] }): string | undefined =>
+      environment.find((entry) => entry.startsWith('=OF_CONFIG='));
+
+    it('reads config.toml for a step that names no image, and for one that saves', async () => {
+      makeRoot();
+      write(own('config.toml'), 'env = { OF_CONFIG = "first" }');
+      assert.equal(variableOf(await sandbox().succeed(step())), '=OF_CONFIG=first');
+      write(own('config.toml'), 'env = { OF_CONFIG = "second" }');
+      const saved = path.join(sandbox().directory, 'saved');
+      fs.mkdirSync(saved);
+      sandbox().giveToUser(saved);
+      const joined = await sandbox().succeed({
+        ...step(['--option', `save=${saved}/x.tar`]),
+        withoutImage: true,
+      });
+      assert.equal(variableOf(joined), '=OF_CONFIG=second');
+      assert.notEqual(joined.saver, 0);
+    });
+
+    it('takes what config.toml says of its mounts for what it was made with', async () => {
+      makeRoot();
+      const data = path.join(sandbox().directory, 'data');
+      fs.mkdirSync(data);
+      const mounts = (target: string): void => write(own('config.toml'), `mount = ["${data}:${target}"]`);
+      mounts('/one');
+      await sandbox().succeed(step());
+      const joined = await sandbox().succeed({ ...step(), withoutImage: true });
+      assert.ok(joined.mounts.has('/one'));
+      mounts('/two');
+      await sandbox().fail(
+        `container 'x': it runs already, made without ${own('config.toml')}: mount '${data}:/two'; a step that joins it ` +
+          'takes it as it is, so leave that out, or let the step have it that starts the container',
+        { ...step(), withoutImage: true },
+      );
+    });
+  });
+
   describe('with a stowaged that looks at what comes, and says what it likes', () => {
     let prepared: PrepareRequestMessage[];
     let asked: ReadSettingsRequest[];
