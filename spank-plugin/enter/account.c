@@ -141,7 +141,7 @@ static int write_merged(int root, const char *path, const char *own, struct erro
     if (!theirs)
         return error_errno(err, "cannot read %s of the image", path);
     size_t length = read_image_file(root, path, theirs);
-    cleanup_close int fd = in_root_replace(root, path, 0644, err);
+    cleanup_close int fd = in_root_replace(root, path, ACCOUNT_FILE_MODE, err);
     if (fd < 0)
         return -1;
     FILE *out = fdopen(fd, "w");

@@ -5,6 +5,9 @@
 
 #include <stdbool.h>
 
+// Of the files in the container, for ranks that are not root there.
+enum { ACCOUNT_FILE_MODE = 0644 };
+
 // Two lines in the formats of passwd(5) and group(5), without newline, owned by the struct.
 struct account {
     char *passwd_line;

@@ -25,6 +25,18 @@ static char *read_text(int root, const char *path) {
     return text;
 }
 
+static mode_t mode_of(int root, const char *path, mode_t otherwise) {
+    struct stat info;
+    cleanup_close int fd = root < 0 ? -1 : in_root_open(root, path, O_PATH);
+    return fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) ? info.st_mode & 07777 : otherwise;
+}
+
+// The image's, unless a rank chose another.
+static mode_t restored_mode(int image, int root, const char *path) {
+    mode_t now = mode_of(root, path, ACCOUNT_FILE_MODE);
+    return now == ACCOUNT_FILE_MODE ? mode_of(image, path, now) : now;
+}
+
 static bool has_line(const char *text, const char *line, size_t length) {
     for (const char *at = text; at && *at; at = strchr(at, '\n'), at += at ? 1 : 0) {
         if (strncmp(at, line, length) == 0 && (at[length] == '\n' || at[length] == '\0'))
@@ -74,11 +86,12 @@ static int restore_file(int image, int root, const char *path, const char *own, 
     cleanup_free char *text = restored(now, original, own, err);
     if (!text)
         return -1;
-    cleanup_close int fd = in_root_replace(root, path, 0644, err);
+    mode_t mode = restored_mode(image, root, path);
+    cleanup_close int fd = in_root_replace(root, path, mode, err);
     if (fd < 0)
         return -1;
     size_t length = strlen(text);
-    if (write(fd, text, length) != (ssize_t)length)
+    if (write(fd, text, length) != (ssize_t)length || fchmod(fd, mode) != 0)
         return error_errno(err, "cannot write %s", path);
     if (length > 0 || original)
         return 0;

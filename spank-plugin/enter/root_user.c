@@ -3,23 +3,43 @@
 #include "in_root.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+static const char APT_PATH[] = "/etc/apt/apt.conf.d/99stowage-root";
+static const char APT_SETTING[] = "// Of srun --image-root: there is only one user.\n"
+                                  "APT::Sandbox::User \"root\";\n";
+
 // apt downloads and verifies as the user _apt, and checks that it has become that.
 static int keep_apt_root(int root, struct error *err) {
-    static const char PATH[] = "/etc/apt/apt.conf.d/99stowage-root";
-    static const char SETTING[] = "// Of srun --image-root: there is only one user.\n"
-                                  "APT::Sandbox::User \"root\";\n";
     cleanup_close int apt = in_root_open(root, "/etc/apt", O_PATH | O_DIRECTORY);
     if (apt < 0)
         return 0;
-    cleanup_close int file = in_root_replace(root, PATH, 0644, err);
+    cleanup_close int file = in_root_replace(root, APT_PATH, 0644, err);
     if (file < 0)
         return -1;
-    if (write(file, SETTING, strlen(SETTING)) != (ssize_t)strlen(SETTING))
-        return error_errno(err, "cannot write %s in the container", PATH);
+    if (write(file, APT_SETTING, strlen(APT_SETTING)) != (ssize_t)strlen(APT_SETTING))
+        return error_errno(err, "cannot write %s in the container", APT_PATH);
     return 0;
+}
+
+static bool is_our_setting(int root) {
+    char text[sizeof APT_SETTING];
+    cleanup_close int file = in_root_open(root, APT_PATH, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    ssize_t got = file < 0 ? -1 : read(file, text, sizeof text);
+    return got == (ssize_t)strlen(APT_SETTING) && memcmp(text, APT_SETTING, (size_t)got) == 0;
+}
+
+int root_user_undo(int root, struct error *err) {
+    if (!is_our_setting(root))
+        return 0;
+    const char *name = strrchr(APT_PATH, '/') + 1;
+    char parent[sizeof APT_PATH];
+    snprintf(parent, sizeof parent, "%.*s", (int)(name - APT_PATH), APT_PATH);
+    cleanup_close int directory = in_root_open(root, parent, O_PATH | O_DIRECTORY);
+    return unlinkat(directory, name, 0) == 0 ? 0 : error_errno(err, "cannot remove %s", APT_PATH);
 }
 
 int root_user_prepare(int root, const struct account *account, struct error *err) {

@@ -10,6 +10,9 @@
 // Makes root's home directory, and tells apt not to become another user, as it would see that it did not.
 int root_user_prepare(int root, const struct account *account, struct error *err);
 
+// Takes what apt was told out of what is saved of a container, unless a rank changed it.
+int root_user_undo(int root, struct error *err);
+
 // HOME, USER and LOGNAME of root, unless *environment sets them.
 int root_user_environment(struct environment *environment, const struct account *account, struct error *err);
 

@@ -1,6 +1,7 @@
 #include "save_view.h"
 #include "account_restore.h"
 #include "cleanup.h"
+#include "root_user.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -32,7 +33,7 @@ static int mount_view(int root, const char *place, struct error *err) {
 
 int save_view_open(int root, int image, const struct account *account, const char *place, struct error *err) {
     cleanup_close int view = mount_view(root, place, err);
-    if (view < 0 || account_restore(account, image, view, err) != 0)
+    if (view < 0 || account_restore(account, image, view, err) != 0 || root_user_undo(view, err) != 0)
         return -1;
     return steal_fd(&view);
 }

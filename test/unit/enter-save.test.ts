@@ -321,6 +321,42 @@ mkdir shut; echo y >shut/in; chmod 000 shut; chmod 4755 busybox || true; echo mo
     assert.equal(fs.readFileSync(`${root}/etc/passwd`, 'utf8'), accounts);
   });
 
+  /** Changes the image before it is used. */
+  const changeImage = (change: (root: string) => void): void => {
+    const root = `${sandbox().store}/${String(plan.imageDigest).replace(':', '-')}`;
+    change(root);
+    sandbox().giveToUser(root);
+  };
+
+  it("keeps the modes of the image's account files, and those that ranks chose", async () => {
+    changeImage((root) => {
+      fs.chmodSync(`${root}/etc/passwd`, 0o600);
+      fs.writeFileSync(`${root}/etc/group`, 'root:x:0:\n', { mode: 0o600 });
+    });
+    const container = await start('x.sqsh');
+    run(container, 'chmod 640 /etc/group');
+    assert.ok(await save(container));
+    const root = unsquash(`${directory}/x.sqsh`);
+    const modeOf = (name: string): number => fs.statSync(`${root}/etc/${name}`).mode & 0o7777;
+    assert.deepEqual([modeOf('passwd'), modeOf('group')], [0o600, 0o640]);
+    assert.equal(fs.readFileSync(`${root}/etc/passwd`, 'utf8'), accounts);
+  });
+
+  const settingOfApt = 'etc/apt/apt.conf.d/99stowage-root';
+  for (const [what, change, left] of [
+    ['leaves out what --image-root tells apt', ':', false],
+    ['keeps it if a rank has changed it', `echo '// mine' >>/${settingOfApt}`, true],
+  ] as const)
+    it(what, async () => {
+      plan = { ...plan, rootUser: true };
+      changeImage((root) => fs.mkdirSync(`${root}/etc/apt`));
+      const container = await start('x.sqsh');
+      assert.ok(fs.existsSync(`${container.root}/${settingOfApt}`));
+      run(container, change);
+      assert.ok(await save(container));
+      assert.equal(fs.existsSync(`${unsquash(`${directory}/x.sqsh`)}/${settingOfApt}`), left);
+    });
+
   it('saves on the first node of a step only', async () => {
     const container = await start('x.sqsh', { environment: { SLURM_NODEID: '1' } });
     assert.equal(container.saver, 0);
