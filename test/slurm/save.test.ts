@@ -4,7 +4,10 @@ import { strays } from '../cluster/sweep.js';
 import { waitFor } from '../cluster/wait.js';
 import { clusterSuite, inNewDirectory } from './cluster-suite.js';
 
-clusterSuite('a container that is saved', {}, (site) => {
+// Slurm starts the parts of a heterogeneous job only in its backfill cycle.
+const soon = { SchedulerParameters: 'batch_sched_delay=0,sched_interval=1,bf_interval=1' };
+
+clusterSuite('a container that is saved', { slurmConf: soon }, (site) => {
   const output = (command: string): Promise<string> => site().output(`${inNewDirectory}; ${command}`);
 
   const runs = (program: string): boolean =>
@@ -26,6 +29,17 @@ clusterSuite('a container that is saved', {}, (site) => {
         `srun -N2 -n4 --overcommit --image=$IMAGE --image-save=x.sqsh sh -c 'sleep $SLURM_PROCID; echo $SLURM_PROCID >>/etc/ranks' && srun -n1 --image=./x.sqsh sh -c 'sort /etc/ranks'`,
       ),
       '0\n1\n',
+    );
+  });
+
+  it('is that of the first component, of a heterogeneous step', async () => {
+    const part = (name: string, seconds: number): string =>
+      `--image=$IMAGE --image-save=x.sqsh sh -c 'sleep ${seconds}; echo ${name} >/etc/component'`;
+    assert.equal(
+      await output(
+        `srun ${part('first', 0)} : ${part('second', 2)} && srun -n1 --image=./x.sqsh cat /etc/component`,
+      ),
+      'first\n',
     );
   });
 
@@ -71,14 +85,14 @@ clusterSuite('a container that is saved', {}, (site) => {
       const step = site().run(
         `${inNewDirectory}; srun -n2 -N1 --overcommit --job-name=cancelled --image=$IMAGE --image-save=x.sqsh sh -c '${script}'; echo "left: $(ls -A)"`,
       );
-      await waitFor(() => runs(when), { failure: `no ${when}`, timeoutMs: 20_000 });
+      await waitFor(() => runs(when), { failure: `no ${when}`, timeoutMs: 60_000 });
       await site().run('scancel --name=cancelled');
       const { stdout } = await step;
       assert.match(stdout, /left: \n$/);
       await waitFor(() => !runs(when), { failure: `${when} is left`, timeoutMs: 20_000 });
     };
     await cancelled('exec sleep 4711', 'sleep');
-    await cancelled('head -c 400000000 /dev/urandom >/large', 'mksquashfs');
+    await cancelled('head -c 100000000 /dev/urandom >/large.$SLURM_PROCID', 'mksquashfs');
     await site().cluster.waitUntilIdle();
     assert.equal(await site().output('sinfo -h -o %T'), 'idle\n');
   });

@@ -73,3 +73,32 @@ export const busyboxImageWith = (
     config: [...config, ...furtherConfig],
     layers: [fill, change, layer],
   });
+
+const entry = `#!/bin/sh
+echo banner
+case $ENTRY in
+fails) exit 9 ;;
+hangs) sleep 600 ;;
+esac
+echo >>/srv/runs
+export FROM_ENTRYPOINT="set by it" ENTRYPOINT_UID=$(id -u)
+cd /srv
+exec "$@"
+`;
+
+const addEntry = async (root: string): Promise<void> => {
+  mkdirSync(`${root}/srv`);
+  writeFileSync(`${root}/entry`, entry, { mode: 0o755 });
+};
+
+/** Busybox with an entrypoint that sets variables and goes to /srv, or fails or hangs if $ENTRY says so. */
+export const imageWithEntrypoint = (signal?: AbortSignal): Promise<OciImage> =>
+  makeImage(
+    {
+      name: 'entrypoint',
+      recipe: [...recipe, entry, addEntry.toString()],
+      config: [...config, '--config.entrypoint=/entry'],
+      layers: [fill, addEntry],
+    },
+    signal,
+  );
