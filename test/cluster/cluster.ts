@@ -44,6 +44,8 @@ export interface ClusterOptions {
   readonly stowageToml?: TomlTable;
   /** Of each node, without anything behind them; default 0. */
   readonly gpus?: number;
+  /** All that runs on the nodes shares one processor: namespaces are numbered in the order they are made. */
+  readonly oneProcessor?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -51,6 +53,7 @@ export interface ClusterOptions {
 interface ClusterRecord {
   readonly nodes: number;
   readonly registryPort: number;
+  readonly oneProcessor: boolean;
 }
 
 export class Cluster {
@@ -124,7 +127,7 @@ export class Cluster {
   async restartSlurmd(nodes = this.nodes): Promise<void> {
     await this.#each(nodes, async (node) => {
       await this.#daemons.stop(slurmdName(node));
-      startSlurmd(this.layout, this.#daemons, node);
+      startSlurmd(this.layout, this.#daemons, node, this.#record);
     });
   }
 
@@ -167,7 +170,7 @@ const writeEnvironment = (layout: Layout, cluster: Cluster): void => {
 
 /** Starts a cluster in place of any that was left there, running or half dead. */
 export const startCluster = async (options: ClusterOptions = {}): Promise<Cluster> => {
-  const { stateDirectory = defaultStateDirectory(), nodes = 1, signal } = options;
+  const { stateDirectory = defaultStateDirectory(), nodes = 1, oneProcessor = false, signal } = options;
   if (process.getuid?.() !== 0)
     throw new ClusterError('a cluster needs daemons of several users: run this as root');
   process.umask(0o022);
@@ -180,7 +183,7 @@ export const startCluster = async (options: ClusterOptions = {}): Promise<Cluste
   }
 
   const [registryPort = 0, slurmctld = 0, ...slurmd] = await freePorts(nodes + 2);
-  const record: ClusterRecord = { nodes, registryPort };
+  const record: ClusterRecord = { nodes, registryPort, oneProcessor };
   writeFileSync(recordFile(layout), JSON.stringify(record));
   const cluster = new Cluster(layout, record);
   const daemons = new Daemons(layout);
@@ -198,7 +201,7 @@ export const startCluster = async (options: ClusterOptions = {}): Promise<Cluste
 
     await startMunge(layout, daemons, signal);
     startSlurmctld(layout, daemons);
-    for (const node of cluster.nodes) startSlurmd(layout, daemons, node);
+    for (const node of cluster.nodes) startSlurmd(layout, daemons, node, record);
     await Promise.all([startRegistry(layout, daemons, registryPort, signal), cluster.daemon.start()]);
     await cluster.waitUntilIdle(30_000, signal);
     return cluster;

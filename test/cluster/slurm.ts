@@ -27,9 +27,20 @@ export const startSlurmctld = (layout: Layout, daemons: Daemons): void => {
   });
 };
 
-export const startSlurmd = (layout: Layout, daemons: Daemons, node: string): void => {
+const onOneProcessor = (): string[] => {
+  const [first] = /(?<=^Cpus_allowed_list:\s*)\d+/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? ['0'];
+  return ['taskset', '--cpu-list', first];
+};
+
+export const startSlurmd = (
+  layout: Layout,
+  daemons: Daemons,
+  node: string,
+  { oneProcessor }: { readonly oneProcessor: boolean },
+): void => {
   mkdirSync(`${layout.data}/spool/${node}`, { recursive: true });
-  const argv = onNode(layout, node, ['slurmd', '-D', '-f', layout.slurmConf, '-N', node]);
+  const slurmd = onNode(layout, node, ['slurmd', '-D', '-f', layout.slurmConf, '-N', node]);
+  const argv = [...(oneProcessor ? onOneProcessor() : []), ...slurmd];
   daemons.start({ name: slurmdName(node), output: `${slurmdName(node)}.err`, argv });
 };
 
