@@ -100,15 +100,33 @@ static void end_alike(int status) {
     _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
-static void wait_for_rank(struct step *step, pid_t rank, int go, int result) {
+// srun under a debugger has ranks stop for it (slurmstepd's pdebug.c), but those that Slurm knows, of which
+// this is one.
+static void refuse_debugger(pid_t rank) {
+    static const char text[] = "stowage: --image-save: a debugger cannot start ranks whose container is "
+                               "saved; leave out --image-save or the debugger\n";
+    kill(rank, SIGKILL);
+    ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
+    _exit(written < 0 ? EXIT_FAILURE + 1 : EXIT_FAILURE);
+}
+
+static int wait_for_end(pid_t rank) {
     int status = 0;
+    while (waitpid(rank, &status, 0) < 0 && errno == EINTR)
+        ;
+    // Only one that is traced is seen to stop.
+    if (WIFSTOPPED(status))
+        refuse_debugger(rank);
+    return status;
+}
+
+static void wait_for_rank(struct step *step, pid_t rank, int go, int result) {
     prctl(PR_SET_NAME, "stowage-wait", 0, 0, 0);
     prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
     ignore_signals();
     if (keep_alone(&go, &result) != 0)
         _exit(1);
-    while (waitpid(rank, &status, 0) < 0 && errno == EINTR)
-        ;
+    int status = wait_for_end(rank);
     bool failed = step_ended(step) && !was_cancelled(status) && !wait_for_file(go, result);
     if (failed && status == 0)
         _exit(1);
