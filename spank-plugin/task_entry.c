@@ -26,6 +26,19 @@ int task_entry_check(spank_t spank, struct error *err) {
 
 enum { FD_TEXT_MAX = 16 };
 
+// What slurmstepd appends to the name of a program that is a directory, but not where another one is before
+// it.
+static int broadcast_name(spank_t spank, char name[PATH_MAX], struct error *err) {
+    uint32_t job = 0, step = 0;
+    char node[256] = "";
+    if (spank_get_item(spank, S_JOB_ID, &job) != ESPANK_SUCCESS ||
+        spank_get_item(spank, S_JOB_STEPID, &step) != ESPANK_SUCCESS ||
+        spank_getenv(spank, "SLURMD_NODENAME", node, sizeof node) != ESPANK_SUCCESS)
+        return error_set(err, "Slurm does not say which step and which node this is");
+    snprintf(name, PATH_MAX, "slurm_bcast_%u.%u_%s", job, step, node);
+    return 0;
+}
+
 static int exec_path(const struct settings *settings, char path[PATH_MAX], struct error *err) {
     if (snprintf(path, PATH_MAX, "%s/stowage-exec", settings->libexec) >= PATH_MAX)
         return error_set(err, "plugstack.conf: libexec= is too long");
@@ -36,18 +49,19 @@ static int exec_path(const struct settings *settings, char path[PATH_MAX], struc
 }
 
 int task_entry(spank_t spank, const struct settings *settings, struct step *step, struct error *err) {
-    char path[PATH_MAX], fd_text[FD_TEXT_MAX];
+    char path[PATH_MAX], broadcast[PATH_MAX], fd_text[FD_TEXT_MAX];
     const struct step_container *container = step_container(step);
     cleanup_close int holder = -1;
     int fd = -1;
-    if (exec_path(settings, path, err) != 0 || (holder = join_open_holder(container, err)) < 0)
+    if (exec_path(settings, path, err) != 0 || broadcast_name(spank, broadcast, err) != 0 ||
+        (holder = join_open_holder(container, err)) < 0)
         return -1;
     struct handover_descriptors descriptors = {.holder = holder, .countdown = step_countdown(step)};
     if (handover_make(container, &descriptors, &fd, err) != 0)
         return -1;
     snprintf(fd_text, sizeof fd_text, "%d", fd);
-    const char *argv[] = {path, fd_text};
-    spank_err_t refusal = spank_prepend_task_argv(spank, 2, argv);
+    const char *argv[] = {path, fd_text, broadcast};
+    spank_err_t refusal = spank_prepend_task_argv(spank, 3, argv);
     if (refusal != ESPANK_SUCCESS)
         return error_set(err, "Slurm does not let stowage-exec run before the program: %s",
                          spank_strerror(refusal));

@@ -1,7 +1,8 @@
-// stowage-exec FD PROGRAM [ARGUMENT...]
+// stowage-exec FD BROADCAST PROGRAM [ARGUMENT...]
 //
 // What a rank executes in place of its program where Slurm can put one before it (23.11): enters the
-// container and becomes the program. By then TaskProlog has run, on the host. FD is described in handover.h.
+// container and becomes the program. By then TaskProlog has run, on the host. FD is described in handover.h,
+// BROADCAST in program.h.
 // Linked statically, because LD_LIBRARY_PATH and LD_PRELOAD of the rank are meant for the program in the
 // image.
 #include "cleanup.h"
@@ -39,7 +40,7 @@ static int enter(int fd, struct error *err) {
 }
 
 int main(int argc, char **argv) {
-    int fd = argc > 2 ? parse_fd(argv[1]) : -1;
+    int fd = argc > 3 ? parse_fd(argv[1]) : -1;
     if (fd < 0) {
         fprintf(stderr, "stowage-exec is started by Slurm, through the plugin spank_stowage.so\n");
         return 2;
@@ -48,9 +49,12 @@ int main(int argc, char **argv) {
     if (enter(fd, &err) != 0)
         refuse(&err, EXIT_FAILURE);
 
-    char path[PATH_MAX];
-    char **program = argv + 2;
+    char name[PATH_MAX], path[PATH_MAX];
+    char **program = argv + 3;
     errno = 0;
+    if (program_name(program[0], argv[2], name, &err) != 0)
+        refuse(&err, errno);
+    program[0] = name;
     if (program_find(program[0], getenv("PATH"), path, &err) == 0)
         program_execute(path, program, environ, &err);
     // As slurmstepd does: the number of the error is the status.

@@ -46,15 +46,26 @@ static int search_program(const char *name, const char *search, char path[PATH_M
     return -1;
 }
 
+static int too_long(const char *name, struct error *err) {
+    error_set(err, "cannot execute %.200s…: %s", name, strerror(ENAMETOOLONG));
+    errno = ENAMETOOLONG;
+    return -1;
+}
+
+int program_name(const char *name, const char *broadcast, char full[PATH_MAX], struct error *err) {
+    size_t length = strlen(name);
+    bool is_directory = length > 0 && name[length - 1] == '/';
+    int needed = snprintf(full, PATH_MAX, "%s%s", name, is_directory ? broadcast : "");
+    return needed < PATH_MAX ? 0 : too_long(name, err);
+}
+
 int program_find(const char *name, const char *search, char path[PATH_MAX], struct error *err) {
     char found[PATH_MAX];
     if (!strchr(name, '/')) {
         if (search_program(name, search ? search : DEFAULT_SEARCH, found, err) != 0)
             return -1;
     } else if (snprintf(found, sizeof found, "%s", name) >= PATH_MAX) {
-        error_set(err, "cannot execute %.200s…: %s", name, strerror(ENAMETOOLONG));
-        errno = ENAMETOOLONG;
-        return -1;
+        return too_long(name, err);
     }
     memcpy(path, found, strlen(found) + 1);
     return 0;

@@ -5,6 +5,10 @@
 
 #include <limits.h>
 
+// What a name stands for that may end in a slash, as with `srun --bcast=DIRECTORY/`: the file `broadcast` in
+// that directory. Fails with errno set.
+int program_name(const char *name, const char *broadcast, char full[PATH_MAX], struct error *err);
+
 // Finds the file that `name` stands for: itself if there is a slash in it, otherwise the first executable one
 // in the directories of `search`, the value of PATH, or NULL. Fails with errno set.
 int program_find(const char *name, const char *search, char path[PATH_MAX], struct error *err);

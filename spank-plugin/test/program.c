@@ -49,11 +49,18 @@ int main(void) {
     ok(program_find("./here", "/none", path, &err) == 0 && strcmp(path, "./here") == 0,
        "a name with a slash is not looked for");
 
+    ok(program_name("here/", "there", path, &err) == 0 && strcmp(path, "here/there") == 0,
+       "a directory stands for the program that was broadcast to it");
+    ok(program_name("here", "there", path, &err) == 0 && strcmp(path, "here") == 0,
+       "any other name for itself");
+
     static char name[PATH_MAX + 1];
     memset(name, 'x', PATH_MAX);
     ok(fails(name, search, ENOENT), "a long name is not found");
     name[0] = '/';
     ok(fails(name, search, ENAMETOOLONG), "a long path is refused");
+    name[PATH_MAX - 2] = '/', name[PATH_MAX - 1] = '\0';
+    ok(program_name(name, "there", path, &err) != 0 && errno == ENAMETOOLONG, "a long directory too");
 
     char *argv[] = {"script", NULL};
     ok(program_execute("second/script", argv, argv + 1, &err) != 0 && errno == ENOENT,

@@ -51,6 +51,18 @@ clusterSuite('a container that is saved', { slurmConf: soon }, (site) => {
     assert.equal(stdout, '7\n139\nx.sqsh\ny.sqsh\n');
   });
 
+  it('leaves a shell on a terminal its job control', async () => {
+    const typed = ['tty', 'sleep 60', '\u0003echo new >/etc/new', 'sleep 60', '\u001afg', '\u0003exit 7'];
+    const { code, stdout } = await site().run(
+      `${inNewDirectory}; { sleep 2; ${typed.map((line) => `printf '%s\\r' '${line}'; sleep 0.3`).join(';')}; } |
+       script --quiet --return --command "srun --pty --image=$IMAGE --image-save=x.sqsh sh" /dev/null; code=$?
+       srun -n1 --image=./x.sqsh cat /etc/new; exit $code`,
+    );
+    assert.match(stdout, /\/dev\/pts\/\d+/);
+    assert.match(stdout, /^new$/m);
+    assert.equal(code, 7, stdout);
+  });
+
   it('lets signals that are sent to the step through to its programs, once', async () => {
     assert.equal(
       await output(
@@ -58,6 +70,16 @@ clusterSuite('a container that is saved', { slurmConf: soon }, (site) => {
       ),
       'got\nready\nx.sqsh\n',
     );
+  });
+
+  it('is refused to ranks that a debugger is to start, which do not run', async () => {
+    const { stdout, stderr } = await site().run(
+      `${inNewDirectory}; timeout 20 srun -n1 --debugger-test --image=$IMAGE --image-save=x.sqsh echo ran; ls`,
+    );
+    assert.equal(stdout, '');
+    assert.match(stderr, /stowage: --image-save: a debugger cannot start ranks whose container is saved/);
+    await site().cluster.waitUntilIdle();
+    assert.equal(await site().output('sinfo -h -o %T'), 'idle\n');
   });
 
   it('shows in the exit code of the step that it could not be written', async () => {
