@@ -46,7 +46,6 @@ srun --het-group=1 ${inImage}
 
   it('a heterogeneous step with one image: all its components', async () => {
     assert.equal(await output(`srun --image=$IMAGE ${inImage} : --image=$IMAGE ${inImage}`), times(2));
-    assert.equal(await output(`srun --image=$IMAGE ${inImage} : ${inImage}`), times(2));
   });
 
   it('--export=NONE and a list, from sbatch and srun', async () => {
@@ -117,6 +116,13 @@ srun --het-group=1 ${inImage}
       `cp /bin/busybox grep && srun --nodes=2 --bcast=/tmp/grep --image=$IMAGE ./grep -h ^ID= /etc/os-release; srun --nodes=2 rm -f /tmp/grep`,
     );
     assert.equal(printed, times(2));
+  });
+
+  it('--bcast to a directory, in which Slurm names the program', async () => {
+    const printed = await output(
+      `printf '#!/bin/sh\\n${inImage}\\n' >script && chmod +x script && srun --bcast=/tmp/ --image=$IMAGE ./script; srun sh -c 'rm -f /tmp/slurm_bcast_*'`,
+    );
+    assert.equal(printed, times(1));
   });
 
   it('files and images that sbcast brought', async () => {
@@ -268,6 +274,23 @@ clusterSuite(
       } else {
         assert.equal(stdout, 'prolog in busybox\nID=busybox\n', stderr);
       }
+    });
+
+    it('run once for a rank whose container is saved', async () => {
+      const printed = await site().output(
+        `srun --ntasks=1 --image=$IMAGE --image-save=x.sqsh sh -c 'echo $FROM_PROLOG; exit 3'; echo $?;
+         cat task/out; rm x.sqsh task/out`,
+      );
+      assert.equal(printed, `prolog in ${whereProlog}\n${whereProlog}\n3\nepilog in debian\n`);
+    });
+
+    it('--task-prolog that fails ends a rank whose container is saved', async () => {
+      home.write('task/own', '#!/bin/sh\nexit 5\n', 0o755);
+      const { stdout, stderr } = await site().run(
+        `srun --ntasks=1 --task-prolog=$PWD/task/own --image=$IMAGE --image-save=x.sqsh echo ran; echo $?; rm -f x.sqsh task/out`,
+      );
+      assert.equal(stdout, `prolog in ${whereProlog}\n5\n`, stderr);
+      assert.match(stderr, /--task-prolog failed status=/);
     });
 
     it('--task-prolog of the user runs after it', async () => {
