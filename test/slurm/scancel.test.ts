@@ -30,7 +30,7 @@ const withSlowRegistry = async () => {
   return {
     stowageToml: {
       store: { shared: shared.path },
-      limits: { requests_per_user: 2 },
+      limits: { requests_per_user: 1 },
       registries: { [proxy.host]: { http: true } },
     },
   };
