@@ -144,7 +144,7 @@ export const benchPull = async (options: PullOptions, signal: AbortSignal): Prom
 
 const explain = (rounds: number): string[] => [
   `Rates are the median of ${rounds} interleaved runs, from docker-registry on this host to the same file system.`,
-  `stowage: from the call to the plan; everything verified, and on the disk (fsync). curl: neither; one process, one`,
+  `stowage: from the call to the plan; everything verified. curl: nothing verified; one process, one`,
   `layer after the other, or with --parallel ${parallel} at once, as stowage. ratio: stowage to the faster of them.`,
   'Memory is resident memory (VmHWM, VmRSS) of stowaged: the most until the pull ended, and 5 s after.',
 ];

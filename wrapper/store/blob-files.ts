@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { addon } from '../addon/addon.js';
 import { StowageError, systemErrorCode } from '../error.js';
 import { type Algorithm, algorithms, isDigest, splitDigest } from '../image/digest.js';
+import { settledMode } from './blob-writer.js';
 
 /** How exact the time of the last use is: it is not written more often. */
 const useStepMs = 60_000;
@@ -64,6 +65,19 @@ export class BlobFiles {
     for await (const entry of await opendir(join(this.directory, algorithm), { bufferSize: 512 })) {
       const digest = `${algorithm}:${entry.name}`;
       if (entry.isFile() && isDigest(digest)) yield digest;
+    }
+  }
+
+  /**
+   * Removes blobs of which the disk may not have all: the machine stopped before they were settled, and nobody looked
+   * at their bytes since.
+   */
+  async removeUnsettled(): Promise<void> {
+    for (const algorithm of algorithms) {
+      for await (const digest of this.list(algorithm)) {
+        const { mode } = await stat(this.path(digest));
+        if ((mode & 0o777) !== settledMode) await unlink(this.path(digest));
+      }
     }
   }
 

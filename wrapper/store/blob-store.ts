@@ -8,6 +8,7 @@ import { StowageError } from '../error.js';
 import { SessionClosed } from '../registry/session.js';
 import type { Log } from '../telemetry/log.js';
 import { BlobFiles } from './blob-files.js';
+import { BootRecord } from './boot.js';
 import { type BlobRequest, type BlobSource, type DownloadEvent, keyOf } from './blob-request.js';
 import { Deliveries } from './deliveries.js';
 import { Drafts, type Lease } from './drafts.js';
@@ -15,6 +16,7 @@ import { storeError } from './error.js';
 import { Intake } from './intake.js';
 import { Inventory } from './inventory.js';
 import { Provenance } from './provenance.js';
+import { Settling } from './settling.js';
 import { SharedDirectory } from './shared-directory.js';
 import { SharedSupply } from './shared-supply.js';
 import { SharedWork } from './shared-work.js';
@@ -55,16 +57,20 @@ export class BlobStore {
   readonly #supply: SharedSupply | undefined;
   readonly #deliveries: Deliveries;
   readonly #tidying: NodeJS.Timeout;
+  /** Where another process may use the directory, perhaps on another node, blobs are on the disk at once. */
+  readonly #settling: Settling | undefined;
 
   private constructor(
     private config: StoreConfig,
     private readonly lock: FileHandle,
     private readonly shelf: Shelf,
     private readonly shared: SharedDirectory | undefined,
+    log: Log,
     isAlone: boolean,
   ) {
+    if (isAlone) this.#settling = new Settling();
     this.#inventory = new Inventory(shelf, isAlone);
-    this.#intake = new Intake(shelf, this.#inventory, config);
+    this.#intake = new Intake(shelf, this.#inventory, config, log, this.#settling);
     this.#supply = shared && new SharedSupply(shared, shelf, this.#intake);
     this.#deliveries = new Deliveries(shelf, this.#intake, this.#drafts, this.#supply);
     this.#tidying = setInterval(() => void this.#tidy(), tidyMs).unref();
@@ -89,9 +95,11 @@ export class BlobStore {
         );
       }
       const files = await BlobFiles.open(join(directory, 'blobs'));
+      if (use === 'alone') await removeUnsettled(directory, files);
       const provenance = await Provenance.open(join(directory, 'origins'));
       const shared = config.shared === undefined ? undefined : new SharedDirectory(config.shared, log);
-      return new BlobStore(config, lock, new Shelf(directory, files, provenance), shared, use === 'alone');
+      const shelf = new Shelf(directory, files, provenance);
+      return new BlobStore(config, lock, shelf, shared, log, use === 'alone');
     } catch (error) {
       await lock?.close();
       if (error instanceof StowageError) throw error;
@@ -103,10 +111,10 @@ export class BlobStore {
     return this.config.directory;
   }
 
-  /** What is being copied to the shared directory is given up. */
+  /** Waits for the disk. What is being copied to the shared directory is given up. */
   async close(): Promise<void> {
     clearInterval(this.#tidying);
-    await Promise.all([this.#supply?.close(), this.#inventory.close()]);
+    await Promise.all([this.#supply?.close(), this.#inventory.close(), this.#settling?.end()]);
     await this.lock.close();
   }
 
@@ -286,6 +294,14 @@ export class BlobStore {
     await this.#intake.tidy();
     await this.shared?.sweep();
   }
+}
+
+/** What is not settled can be trusted as long as the machine runs; decision 0027. */
+async function removeUnsettled(directory: string, files: BlobFiles): Promise<void> {
+  const boot = new BootRecord(directory);
+  if (boot.isThisBoot()) return;
+  await files.removeUnsettled();
+  await boot.note();
 }
 
 function notHere(digest: string): Error {

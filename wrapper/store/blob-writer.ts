@@ -1,26 +1,32 @@
-import { fsync } from 'node:fs';
-import { dirname } from 'node:path';
-import { promisify } from 'node:util';
+import { fchmodSync } from 'node:fs';
 
 import { addon } from '../addon/addon.js';
 import { StowageError, systemErrorCode } from '../error.js';
 import { splitDigest } from '../image/digest.js';
 import { GrowingFile } from './growing-file.js';
-import { syncDirectory } from './sync-directory.js';
 
-const syncDescriptor = promisify(fsync);
+/** A file of this mode is known to be on the disk as a whole: it gets it after that, and before nobody may write to it. */
+export const settledMode = 0o400;
+
+/** A blob that is in its file, though perhaps not on the disk. */
+export interface WrittenBlob {
+  /** Resolves when it is on the disk, and its file marked with settledMode. Throws the system's error. */
+  settle(): Promise<void>;
+  /** Resolves when nothing is done to the file any more. */
+  idle(): Promise<void>;
+}
 
 /**
- * Writes `bytes` to a nameless file, from its beginning, and gives it the name `path` when all of it is there,
- * on disk, and what `digest` and `size` promise. Throws `content-mismatch`, or the system's error.
+ * Writes `bytes` to a nameless file, from its beginning, and resolves when all of it is there and what `digest` and
+ * `size` promise. The descriptor may be closed after `settle` or `idle`. Throws `content-mismatch`, or the system's
+ * error.
  */
 export async function writeBlob(
   fd: number,
-  path: string,
   expected: { digest: string; size: number },
   bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   onProgress: (doneBytes: number) => void,
-): Promise<void> {
+): Promise<WrittenBlob> {
   const { algorithm } = splitDigest(expected.digest);
   const writer = new addon.DigestWriter(fd, algorithm);
   const file = new GrowingFile(fd, writer, onProgress);
@@ -37,22 +43,25 @@ export async function writeBlob(
       await file.append(chunk);
     }
     await file.flush();
-  } finally {
+    if (size !== expected.size) throw mismatch(expected.digest, `it has ${size} bytes, not ${expected.size}`);
+    const digest = `${algorithm}:${writer.end()}`;
+    if (digest !== expected.digest) throw mismatch(expected.digest, `its bytes have the digest ${digest}`);
+  } catch (error) {
     await file.settle();
+    throw error;
   }
-  if (size !== expected.size) throw mismatch(expected.digest, `it has ${size} bytes, not ${expected.size}`);
-  const digest = `${algorithm}:${writer.end()}`;
-  if (digest !== expected.digest) throw mismatch(expected.digest, `its bytes have the digest ${digest}`);
-  await syncDescriptor(fd);
-  publish(fd, path);
-  await syncDirectory(dirname(path));
+  const settle = async (): Promise<void> => {
+    await file.sync();
+    fchmodSync(fd, settledMode);
+  };
+  return { settle, idle: () => file.settle() };
 }
 
-function publish(fd: number, path: string): void {
+/** Gives the file its name, unless somebody published the same bytes first. */
+export function publish(fd: number, path: string): void {
   try {
     addon.linkTemporary(fd, path);
   } catch (error) {
-    // Somebody published the same bytes first.
     if (systemErrorCode(error) !== 'EEXIST') throw error;
   }
 }

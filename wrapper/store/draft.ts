@@ -1,11 +1,21 @@
 import { close, closeSync, fstatSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 
 import { addon } from '../addon/addon.js';
-import { writeBlob } from './blob-writer.js';
+import { publish, writeBlob, type WrittenBlob } from './blob-writer.js';
+import type { Settling } from './settling.js';
+import { syncDirectory } from './sync-directory.js';
 
 const closeDescriptor = promisify(close);
+
+/** How a blob is put on the disk after it was published. */
+export interface Later {
+  settling: Settling;
+  /** The disk did not take it. Never rejects. */
+  lost: (error: unknown) => Promise<void>;
+}
 
 /**
  * The file of a blob before it is complete. It has no name until then: whatever happens, nothing is left over.
@@ -14,6 +24,7 @@ const closeDescriptor = promisify(close);
 export class Draft {
   #complete = false;
   #lastAttempt: Promise<void> = Promise.resolve();
+  #settled: Promise<void> = Promise.resolve();
 
   private constructor(private readonly fd: number) {}
 
@@ -23,7 +34,8 @@ export class Draft {
   }
 
   /**
-   * Writes the blob from its first byte and publishes it as `path`; see writeBlob. Nothing is done if that was
+   * Writes the blob from its first byte and publishes it as `path`; see writeBlob. With `settling` it is put on the
+   * disk later, and `lost` hears if that fails; otherwise before it is published. Nothing is done if that was
    * done already. An attempt waits for the end of the one before: two writers could each spoil what the other
    * has verified. The file is never cut, as readers may be further than the writer who begins anew.
    */
@@ -32,13 +44,18 @@ export class Draft {
     expected: { digest: string; size: number },
     bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
     onProgress: (doneBytes: number) => void,
+    later?: Later,
   ): Promise<void> {
     const before = this.#lastAttempt;
     const attempt = (async () => {
       await before;
       if (this.#complete) return;
-      await writeBlob(this.fd, path, expected, bytes, onProgress);
+      const written = await writeBlob(this.fd, expected, bytes, onProgress);
+      if (!later) await written.settle();
+      publish(this.fd, path);
+      if (!later) await syncDirectory(dirname(path));
       this.#complete = true;
+      if (later) await this.#settleLater(written, later);
     })();
     this.#lastAttempt = attempt.catch(() => undefined);
     await attempt;
@@ -54,9 +71,18 @@ export class Draft {
     return fstatSync(this.fd).nlink > 0;
   }
 
+  /** The file stays open until the disk has it. */
   async close(): Promise<void> {
-    if (this.isPublished) closeSync(this.fd);
+    if (this.isPublished) void this.#settled.then(() => closeSync(this.fd));
     // What has no name is removed thereby, which takes time if it is large.
-    else await closeDescriptor(this.fd);
+    else await this.#settled.then(() => closeDescriptor(this.fd));
+  }
+
+  async #settleLater(written: WrittenBlob, { settling, lost }: Later): Promise<void> {
+    // Somebody else's file has the name: nobody needs this one.
+    if (!this.isPublished) return written.idle();
+    let settled!: () => void;
+    this.#settled = new Promise((resolve) => (settled = resolve));
+    await settling.add(() => written.settle().catch(lost).finally(settled));
   }
 }

@@ -1,10 +1,11 @@
-import { fdatasync } from 'node:fs';
+import { fdatasync, fsync } from 'node:fs';
 import { promisify } from 'node:util';
 
 import type { DigestWriter } from '../addon/addon.js';
 import { readMemory } from '../registry/read-memory.js';
 
 const syncData = promisify(fdatasync);
+const syncFile = promisify(fsync);
 
 /** What may wait to be written, of memory: a chunk may be a small part of what it holds. */
 const mostWaitingBytes = 2 * 1024 * 1024;
@@ -49,13 +50,23 @@ export class GrowingFile {
     this.#throwFailure();
   }
 
-  /** Resolves when everything is in the file, which is to be called before its descriptor is closed. */
+  /** Resolves when everything is in the file, though perhaps not on the disk. */
   async flush(): Promise<void> {
-    await this.settle();
+    await this.#writing;
     this.#throwFailure();
   }
 
-  /** Resolves when nothing is done to the file any more, whether it succeeded or not. */
+  /** Resolves when all that is in the file is on the disk. */
+  async sync(): Promise<void> {
+    await this.settle();
+    this.#throwFailure();
+    await syncFile(this.fd);
+  }
+
+  /**
+   * Resolves when nothing is done to the file any more, whether it succeeded or not; its descriptor must not be closed
+   * before.
+   */
   async settle(): Promise<void> {
     await this.#writing;
     await this.#syncing;

@@ -2,11 +2,13 @@ import { dirname } from 'node:path';
 
 import type { StoreConfig } from '../config/config.js';
 import { StowageError, systemErrorCode } from '../error.js';
+import type { Log } from '../telemetry/log.js';
 import type { BlobRequest } from './blob-request.js';
-import { Draft } from './draft.js';
+import { Draft, type Later } from './draft.js';
 import { storeError } from './error.js';
 import type { Inventory } from './inventory.js';
 import { Room } from './room.js';
+import type { Settling } from './settling.js';
 import type { Shelf } from './shelf.js';
 
 type Bytes = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
@@ -21,6 +23,9 @@ export class Intake {
     private readonly shelf: Shelf,
     private readonly inventory: Inventory,
     private config: StoreConfig,
+    private readonly log: Log,
+    /** Undefined: what is published is on the disk. */
+    private readonly settling: Settling | undefined,
   ) {
     this.#room = new Room(
       {
@@ -88,7 +93,8 @@ export class Intake {
     const arrived = this.shelf.census.coming(digest, size);
     let isNew = false;
     try {
-      await draft.fill(this.shelf.files.path(digest), { digest, size }, bytes, onProgress);
+      const path = this.shelf.files.path(digest);
+      await draft.fill(path, { digest, size }, bytes, onProgress, this.#later({ digest, bytes: size }));
       if (this.#judged.has(draft)) return;
       this.#judged.add(draft);
       // If somebody else's file has the name, that one was counted when it came.
@@ -96,6 +102,18 @@ export class Intake {
     } finally {
       arrived(isNew);
     }
+  }
+
+  #later(blob: { digest: string; bytes: number }): Later | undefined {
+    const { settling } = this;
+    const lost = async (error: unknown): Promise<void> => {
+      this.log.write('error', 'blob lost', {
+        digest: blob.digest,
+        reason: storeError(this.shelf.directory, error).message,
+      });
+      await this.shelf.remove(blob).catch(() => undefined);
+    };
+    return settling && { settling, lost };
   }
 
   /** Bytes that are in memory already. */

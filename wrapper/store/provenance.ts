@@ -57,7 +57,9 @@ export class Provenance {
       for await (const { name } of await opendir(join(this.directory, algorithm), { bufferSize: 512 })) {
         const digest = `${algorithm}:${name}`;
         if (isDigest(digest)) yield digest;
-        else await rm(join(this.directory, algorithm, name), { recursive: true, force: true });
+        // What is being written has a name behind that of the digest.
+        else if (!this.#writing.has(digest.replace(/\..*/, '')))
+          await rm(join(this.directory, algorithm, name), { recursive: true, force: true });
       }
     }
   }
