@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/file.h>
 #include <time.h>
 
@@ -21,7 +22,12 @@ static int lock_within(int fd, unsigned milliseconds) {
 
 int rank_lock_take(const char *path, unsigned deadline_milliseconds, struct error *err) {
     cleanup_close int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || lock_within(fd, deadline_milliseconds) != 0)
-        return error_errno(err, "cannot take the lock of the image's tree, %s", path);
+    if (fd < 0)
+        return error_errno(err, "cannot open the lock of the image's tree, %s", path);
+    if (lock_within(fd, deadline_milliseconds) != 0)
+        return error_set(err,
+                         "cannot take the lock of the image's tree, %s: %s; another job of yours may be "
+                         "removing it, so start the step again",
+                         path, strerror(errno));
     return steal_fd(&fd);
 }
