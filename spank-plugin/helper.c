@@ -9,11 +9,14 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 enum {
-    // Descriptor on which the helper answers; the first after the standard ones.
+    // Descriptors on which the helper answers, and on which it finds stowaged; the first after the standard
+    // ones.
     REPLY_FD = 3,
+    CONNECTION_FD = 4,
     NUMBER_TEXT_MAX = 16,
     // Of the command line, without what was asked for besides the image, and the NULL at its end.
     ARGUMENTS_MAX = 24,
@@ -160,28 +163,65 @@ static int parse_reply(char *reply, size_t length, struct step_container *contai
     return 0;
 }
 
+// stowaged prepares itself for a call while stowage-enter is being started. What fails here fails once more
+// there, where there are words for it. Returns -1 then.
+static int connect_early(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path)
+        return -1;
+    strcpy(address.sun_path, path);
+    cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
+        return -1;
+    return steal_fd(&fd);
+}
+
+struct launch {
+    const char *path;
+    char **argv;
+    char **environment;
+    int reply;
+    // -1 for none.
+    int connection;
+};
+
 // Between vfork and exec: in the memory of the rank, which waits.
-static void exec_helper(const char *path, char **argv, char **environment, int reply, pid_t leader) {
+static void exec_helper(const struct launch *launch, pid_t leader) {
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     if (getppid() != leader)
         _exit(EXIT_NOT_EXECUTED);
-    // Out of the way first: where a standard descriptor was closed, this one may have got its number.
-    reply = fcntl(reply, F_DUPFD, REPLY_FD + 1);
+    // Out of the way first: where a standard descriptor was closed, these may have got its number.
+    bool connected = launch->connection >= 0;
+    int reply = fcntl(launch->reply, F_DUPFD, CONNECTION_FD + 1);
+    int connection = connected ? fcntl(launch->connection, F_DUPFD, CONNECTION_FD + 1) : -1;
     int null = open("/dev/null", O_RDWR);
     if (reply < 0 || dup2(reply, REPLY_FD) < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 ||
-        dup2(null, STDOUT_FILENO) < 0)
+        dup2(null, STDOUT_FILENO) < 0 || (connected && dup2(connection, CONNECTION_FD) < 0))
         _exit(EXIT_NOT_EXECUTED);
     // Nothing of the rank, such as the socket of PMI-2, may stay open in a process it does not know.
-    close_range(REPLY_FD + 1, ~0U, 0);
-    execve(path, argv, environment);
+    close_range(connected ? CONNECTION_FD + 1 : REPLY_FD + 1, ~0U, 0);
+    execve(launch->path, launch->argv, launch->environment);
     _exit(EXIT_NOT_EXECUTED);
 }
 
+// A copy of slurmstepd's memory, only to be thrown away, would be most of what a warm start costs.
+static pid_t start_helper(const struct launch *launch) {
+    pid_t leader = getpid();
+    pid_t pid = vfork();
+    if (pid == 0)
+        exec_helper(launch, leader);
+    return pid;
+}
+
 // Appends what is not always there.
-static void add_arguments(const char **argv, const struct helper_request *request) {
+static void add_arguments(const char **argv, const struct helper_request *request, const char *connection) {
     size_t count = 0;
     while (argv[count])
         count++;
+    if (connection) {
+        argv[count++] = "--connection";
+        argv[count++] = connection;
+    }
     if (request->host_directory) {
         argv[count++] = "--show";
         argv[count++] = request->host_directory;
@@ -206,17 +246,19 @@ static size_t count_options(const struct helper_request *request) {
 }
 
 int helper_run(const struct settings *settings, const struct helper_request *request,
-               struct step_container *container, struct error *err) {
+               struct step_container *container, pid_t *helper, struct error *err) {
     char path[PATH_MAX];
     if (helper_path(settings, path, err) != 0)
         return -1;
     char directory[PATH_MAX];
     if (!getcwd(directory, sizeof directory))
         directory[0] = '\0';
-    char job[NUMBER_TEXT_MAX], step[NUMBER_TEXT_MAX], slurmstepd[NUMBER_TEXT_MAX];
+    cleanup_close int connection = connect_early(settings->socket);
+    char job[NUMBER_TEXT_MAX], step[NUMBER_TEXT_MAX], slurmstepd[NUMBER_TEXT_MAX], connected[NUMBER_TEXT_MAX];
     snprintf(job, sizeof job, "%u", request->job_id);
     snprintf(step, sizeof step, "%u", request->step_id);
     snprintf(slurmstepd, sizeof slurmstepd, "%d", (int)request->slurmstepd);
+    snprintf(connected, sizeof connected, "%d", CONNECTION_FD);
 
     const char *always[] = {"stowage-enter",
                             "--socket",
@@ -239,7 +281,7 @@ int helper_run(const struct settings *settings, const struct helper_request *req
     if (!argv)
         return error_errno(err, "cannot hold the command line of stowage-enter");
     memcpy(argv, always, sizeof always);
-    add_arguments(argv, request);
+    add_arguments(argv, request, connection >= 0 ? connected : NULL);
     cleanup_free char **environment = copy_pointers(request->environment);
     if (!environment)
         return error_errno(err, "cannot copy the environment");
@@ -250,25 +292,32 @@ int helper_run(const struct settings *settings, const struct helper_request *req
         return error_errno(err, "cannot make a socket for stowage-enter");
     cleanup_close int ours = ends[0];
     cleanup_close int theirs = ends[1];
-    pid_t leader = getpid();
-    // A copy of slurmstepd's memory, only to be thrown away, would be most of what a warm start costs.
-    pid_t pid = vfork();
+    const struct launch launch = {.path = path,
+                                  .argv = (char **)argv,
+                                  .environment = environment,
+                                  .reply = theirs,
+                                  .connection = connection};
+    pid_t pid = start_helper(&launch);
     if (pid < 0)
         return error_errno(err, "cannot start stowage-enter");
-    if (pid == 0)
-        exec_helper(path, (char **)argv, environment, theirs, leader);
     close(steal_fd(&theirs));
 
     char *reply = container->environment;
     ssize_t length = read_all(ours, reply, sizeof container->environment, err);
+    if (length > 0 && parse_reply(reply, (size_t)length, container, err) == 0) {
+        *helper = pid;
+        return 0;
+    }
     if (length < 0)
         kill(pid, SIGKILL);
     int status = 0;
     if (wait_for(pid, &status) != 0)
         return error_errno(err, "lost track of stowage-enter");
-    if (length < 0)
-        return -1;
-    if (length == 0)
-        return explain_death(status, err);
-    return parse_reply(reply, (size_t)length, container, err);
+    return length == 0 ? explain_death(status, err) : -1;
+}
+
+void helper_reap(pid_t helper) {
+    int status;
+    if (helper > 0)
+        wait_for(helper, &status);
 }

@@ -29,10 +29,15 @@ struct helper_request {
     char **environment;
 };
 
-// Runs stowage-enter to its end and fills *container. Call in the leading rank, as the user. The helper dies
-// with the caller. Fails with the helper's own sentence, or with what ended it.
+// Runs stowage-enter until it has answered, and fills *container. It is then about to end: *helper is for
+// helper_reap(). Call in the leading rank, as the user. The helper dies with the caller. Fails with the
+// helper's own sentence, or with what ended it.
 int helper_run(const struct settings *settings, const struct helper_request *request,
-               struct step_container *container, struct error *err);
+               struct step_container *container, pid_t *helper, struct error *err);
+
+// Waits for the end of what helper_run() has left; 0 is nothing. The program that the rank becomes must not
+// find a child that it never had.
+void helper_reap(pid_t helper);
 
 // Where stowage-enter is. Fails if it cannot be run.
 int helper_path(const struct settings *settings, char path[PATH_MAX], struct error *err);

@@ -134,7 +134,7 @@ int slurm_spank_task_init_privileged(spank_t spank, int argc, char **argv) {
     return 0;
 }
 
-static int lead(spank_t spank, struct error *err) {
+static int lead(spank_t spank, pid_t *helper, struct error *err) {
     struct helper_request request = {
         .image = choice.image, .pull = choice.pull, .options = choice.options, .slurmstepd = slurmstepd};
     uint32_t node = 0;
@@ -157,7 +157,7 @@ static int lead(spank_t spank, struct error *err) {
         *strrchr(script_directory, '/') = '\0';
         request.host_directory = script_directory;
     }
-    return helper_run(&settings, &request, step_container(step), err);
+    return helper_run(&settings, &request, step_container(step), helper, err);
 }
 
 // While a rank waits for its image it ends with slurmstepd, whose death nobody else would tell it.
@@ -205,8 +205,9 @@ int slurm_spank_task_init(spank_t spank, int argc, char **argv) {
     enum step_outcome outcome;
     if (end_with_slurmstepd(&err) != 0 || step_enter(step, &outcome, &err) != 0)
         refuse(spank, &err);
+    pid_t helper = 0;
     if (outcome == STEP_UNDECIDED) {
-        bool led = lead(spank, &err) == 0;
+        bool led = lead(spank, &helper, &err) == 0;
         step_decide(step, led ? STEP_READY : STEP_FAILED);
         if (!led)
             refuse(spank, &err);
@@ -219,6 +220,7 @@ int slurm_spank_task_init(spank_t spank, int argc, char **argv) {
         refuse(spank, &err);
     if (save_wait_split(step, &err) != 0 || task_entry(spank, &settings, step, &err) != 0)
         refuse(spank, &err);
+    helper_reap(helper);
     outlive_slurmstepd();
     return 0;
 }

@@ -9,7 +9,7 @@ export const packageRoot = findPackageRoot(dirname(fileURLToPath(import.meta.url
 export const release = releaseOf(packageRoot);
 
 /** The number of the contract in proto/stowage/v1; both ends must have the same. */
-export const protocol = 4;
+export const protocol = 5;
 
 function findPackageRoot(start: string): string {
   for (let directory = start; ; directory = dirname(directory)) {

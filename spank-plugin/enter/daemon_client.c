@@ -63,17 +63,18 @@ static int answer_login(struct prepare_call *call, const Stowage__V1__LoginWante
     return result;
 }
 
-// The plan is the last that stowaged has to say.
+// The plan is all that the call is for: it is not waited for the end that stowaged puts to it.
 static void take_plan(struct prepare_call *call, Stowage__V1__PrepareResponse *response) {
     if (call->plan)
         stowage__v1__container_plan__free_unpacked(call->plan, NULL);
     call->plan = response->plan;
     response->plan = NULL;
     response->event_case = STOWAGE__V1__PREPARE_RESPONSE__EVENT__NOT_SET;
-    grpc_send_end(call->grpc);
+    grpc_stop(call->grpc);
 }
 
-static int check_welcome(const Stowage__V1__Version *welcome, struct error *err) {
+static int take_welcome(struct prepare_call *call, const Stowage__V1__Version *welcome, struct error *err) {
+    call->welcomed = true;
     if (welcome->protocol == PROTOCOL_VERSION)
         return 0;
     return error_set(err,
@@ -88,12 +89,8 @@ static int on_event(void *context, const uint8_t *bytes, size_t length, struct e
     if (!response)
         return error_set(err, "stowaged sent something that is not a PrepareResponse");
     const struct daemon_listener *listener = call->listener;
-    int result = 0;
-    switch (response->event_case) {
-    case STOWAGE__V1__PREPARE_RESPONSE__EVENT_WELCOME:
-        result = check_welcome(response->welcome, err);
-        call->welcomed = true;
-        break;
+    int result = response->welcome ? take_welcome(call, response->welcome, err) : 0;
+    switch (result == 0 ? response->event_case : STOWAGE__V1__PREPARE_RESPONSE__EVENT__NOT_SET) {
     case STOWAGE__V1__PREPARE_RESPONSE__EVENT_PROGRESS:
         listener->progress(listener->context, response->progress);
         break;

@@ -26,10 +26,10 @@ struct daemon_listener {
     int (*ready)(void *context, const struct pollfd watched[DAEMON_WATCHED_MAX], struct error *err);
 };
 
-// Sends `request` and reads the stream to its end. On success *plan is owned by the caller, who releases it
-// with stowage__v1__container_plan__free_unpacked(). Fails with the daemon's own sentence if it refused, with
-// the listener's, or with what is wrong with the connection: nobody listens, silence for 30 s, more than two
-// hours in all, another protocol.
+// Sends `request` and reads the stream until the plan is there. On success *plan is owned by the caller, who
+// releases it with stowage__v1__container_plan__free_unpacked(). Fails with the daemon's own sentence if it
+// refused, with the listener's, or with what is wrong with the connection: nobody listens, silence for 30 s,
+// more than two hours in all, another protocol.
 int daemon_prepare(const char *socket_path, const Stowage__V1__PrepareRequest *request,
                    const struct daemon_listener *listener, Stowage__V1__ContainerPlan **plan,
                    struct error *err);

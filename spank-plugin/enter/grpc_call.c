@@ -7,6 +7,7 @@
 #include "wiped_memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
@@ -46,7 +47,7 @@ static int wait_for_events(struct grpc_call *call, int64_t silence_ends, bool *h
 static int run_call(struct grpc_call *call) {
     int64_t deadline = now_ms() + call->total_ms;
     int64_t silence_ends = now_ms() + call->silence_ms;
-    while (!call->closed) {
+    while (!call->closed && !call->stopped) {
         if (grpc_socket_send(call) != 0)
             return -1;
         // What was sent may have been the end of the call, by us. If the server has ended it, what is left to
@@ -77,6 +78,8 @@ static int run_call(struct grpc_call *call) {
 }
 
 static int verdict(struct grpc_call *call) {
+    if (call->stopped)
+        return 0;
     if (call->status == GRPC_STATUS_UNIMPLEMENTED)
         return error_set(call->err,
                          "what listens on stowaged's socket does not speak protocol %d of stowage-enter "
@@ -92,9 +95,28 @@ static int verdict(struct grpc_call *call) {
     return 0;
 }
 
+// Made by the plugin while this program was being started, for the first call.
+static int early_connection = -1;
+
+void grpc_use_connection(int fd) {
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    early_connection = fd;
+}
+
+// stowaged hangs up where nothing is asked, and when it ends.
+static bool is_open(int fd) {
+    struct pollfd hung_up = {.fd = fd, .events = POLLRDHUP};
+    return poll(&hung_up, 1, 0) == 0;
+}
+
+static int open_connection(const char *socket_path, struct error *err) {
+    cleanup_close int early = steal_fd(&early_connection);
+    return early >= 0 && is_open(early) ? steal_fd(&early) : unix_connect(socket_path, err);
+}
+
 struct grpc_call *grpc_open(const char *socket_path, const char *path, int silence_ms, int64_t total_ms,
                             const struct grpc_handler *handler, struct error *err) {
-    cleanup_close int fd = unix_connect(socket_path, err);
+    cleanup_close int fd = open_connection(socket_path, err);
     if (fd < 0)
         return NULL;
     struct grpc_call *call = malloc(sizeof *call);
@@ -135,6 +157,10 @@ void grpc_send_end(struct grpc_call *call) {
     if (call->may_send)
         nghttp2_session_resume_data(call->session, call->stream);
     call->may_send = false;
+}
+
+void grpc_stop(struct grpc_call *call) {
+    call->stopped = true;
 }
 
 int grpc_run(struct grpc_call *call, struct error *err) {

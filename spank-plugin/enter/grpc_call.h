@@ -29,11 +29,17 @@ struct grpc_call;
 struct grpc_call *grpc_open(const char *socket_path, const char *path, int silence_ms, int64_t total_ms,
                             const struct grpc_handler *handler, struct error *err);
 
+// The next grpc_open() takes this connection to the server, whatever its path, if nobody has hung up yet.
+void grpc_use_connection(int fd);
+
 // Adds a message to what is to be sent.
 int grpc_send(struct grpc_call *call, const ProtobufCMessage *message, struct error *err);
 
 // No further message follows. Idempotent.
 void grpc_send_end(struct grpc_call *call);
+
+// For the handler: nothing more is wanted, and grpc_run() succeeds without the server's status.
+void grpc_stop(struct grpc_call *call);
 
 // Sends and listens until the server has ended the call with OK. Fails with the server's own sentence if it
 // refused, with the handler's, or with what is wrong with the connection.

@@ -29,6 +29,8 @@ struct grpc_call {
     // The server has ended its side of the call; both have.
     bool ended;
     bool closed;
+    // The handler has heard enough.
+    bool stopped;
     // Whether there is an answer, and whether it is one in gRPC.
     bool answered;
     bool grpc;

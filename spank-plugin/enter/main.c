@@ -6,6 +6,7 @@
 #include "apply_settings.h"
 #include "cleanup.h"
 #include "container.h"
+#include "grpc_call.h"
 #include "holder.h"
 #include "image_environment.h"
 #include "image_source.h"
@@ -35,7 +36,7 @@ static const char USAGE[] =
     "  stowage-enter --socket PATH --trees DIR --image REF --lifeline PID [--job ID] [--step ID] [--chdir "
     "DIR]\n"
     "                [--show DIR] [--pull missing|always|never] [--show-digest] [--option NAME=VALUE ...]\n"
-    "                [--environments DIR]\n"
+    "                [--environments DIR] [--connection FD]\n"
     "                                       build the container of a step, answer on descriptor 3\n"
     "  stowage-enter --socket PATH --trees DIR --image REF --job ID --prefetch [--pull ...]\n"
     "                                       bring the image of a job onto this node\n"
@@ -166,6 +167,8 @@ int main(int argc, char **argv) {
         return 0;
     }
     reply_keep();
+    if (options.connection >= 0)
+        grpc_use_connection(options.connection);
     give_up_oom_protection();
     if (!options.login && !options.sweep && !options.prefetch) {
         struct save save = {0};

@@ -66,6 +66,7 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
         LOGIN,
         REPOSITORY,
         SOCKET,
+        CONNECTION,
         TREES,
         IMAGE,
         PULL,
@@ -83,6 +84,7 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
         {"version", no_argument, NULL, VERSION},
         {"sweep", no_argument, NULL, SWEEP},
         {"socket", required_argument, NULL, SOCKET},
+        {"connection", required_argument, NULL, CONNECTION},
         {"trees", required_argument, NULL, TREES},
         {"image", required_argument, NULL, IMAGE},
         {"job", required_argument, NULL, JOB},
@@ -99,15 +101,15 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
         {"environments", required_argument, NULL, ENVIRONMENTS},
         {0},
     };
-    struct options read = {.working_directory = "", .environments = SITE_ENVIRONMENTS};
+    struct options read = {.connection = -1, .working_directory = "", .environments = SITE_ENVIRONMENTS};
     opterr = 0;
     optind = 1;
     int found, index = 0;
     while ((found = getopt_long(argc, argv, "", known, &index)) != -1) {
         unsigned long number = 0;
-        if (found == JOB || found == STEP || found == LIFELINE) {
-            if (parse_number(known[index].name, optarg, found == LIFELINE ? INT32_MAX : UINT32_MAX, &number,
-                             err) != 0)
+        bool is_id = found == JOB || found == STEP;
+        if (is_id || found == LIFELINE || found == CONNECTION) {
+            if (parse_number(known[index].name, optarg, is_id ? UINT32_MAX : INT32_MAX, &number, err) != 0)
                 return -1;
         }
         switch (found) {
@@ -138,6 +140,9 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
             break;
         case SOCKET:
             read.socket = optarg;
+            break;
+        case CONNECTION:
+            read.connection = (int)number;
             break;
         case TREES:
             read.trees = optarg;

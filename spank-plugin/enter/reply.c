@@ -19,7 +19,8 @@ static int send_all(const char *bytes, size_t length) {
         bytes += sent;
         length -= (size_t)sent;
     }
-    return 0;
+    // The plugin goes on at once, and not when this process has ended.
+    return shutdown(REPLY_FD, SHUT_WR);
 }
 
 void reply_keep(void) {

@@ -3,9 +3,13 @@
 #include "children.h"
 #include "tap.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 enum { DEADLINE_SECONDS = 20 };
 
 static char libexec[PATH_MAX];
+static char socket_path[PATH_MAX + 2] = "/s";
 static int libexec_fd;
 static enum pull_policy pull;
 static struct step_container *container;
@@ -17,7 +21,7 @@ static struct {
 static void lead(unsigned number) {
     (void)number;
     const struct settings settings = {
-        .socket = "/s", .trees = "/t", .libexec = libexec, .environments = "/e"};
+        .socket = socket_path, .trees = "/t", .libexec = libexec, .environments = "/e"};
     char *environment[] = {"PATH=/usr/bin:/bin", "LD_PRELOAD=/nonexistent.so", "KEPT=yes", NULL};
     const struct helper_request request = {.image = "app:1",
                                            .pull = pull,
@@ -26,7 +30,9 @@ static void lead(unsigned number) {
                                            .step_id = 8,
                                            .slurmstepd = getppid(),
                                            .environment = environment};
-    seen->result = helper_run(&settings, &request, container, &seen->err);
+    pid_t helper = 0;
+    seen->result = helper_run(&settings, &request, container, &helper, &seen->err);
+    helper_reap(helper);
 }
 
 static bool run(const char *script) {
@@ -37,6 +43,18 @@ static bool run(const char *script) {
     memset(seen, 0, sizeof *seen);
     seen->result = 99;
     return run_children(1, DEADLINE_SECONDS, lead) == 0;
+}
+
+// A server that never answers, at socket_path.
+static int listen_in(const char *directory) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(socket_path, sizeof socket_path, "%s/s", directory);
+    snprintf(address.sun_path, sizeof address.sun_path, "%.*s", (int)sizeof address.sun_path - 1,
+             socket_path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 4) != 0)
+        perror("listen");
+    return fd;
 }
 
 static void check_refusal(const char *script, const char *reason, const char *claim) {
@@ -88,6 +106,13 @@ int main(void) {
     pull = PULL_OF_SITE;
     ok(run("printf \"H4711\\0J\\0L/lock\\0W/$LD_PRELOAD$KEPT\\0\" >&3"), "runs the helper");
     is_text(container->working_directory, "/yes", "in the job's environment without LD_PRELOAD");
+
+    ok(!strstr(container->working_directory, "--connection"), "without a connection where nobody listens");
+    int listener = listen_in(libexec);
+    ok(run("test -S /proc/self/fd/4 && printf \"H4711\\0J\\0L/lock\\0W/$*\\0\" >&3"), "runs the helper");
+    says(container->working_directory, "--environments /e --connection 4",
+         "with a connection that was made before");
+    close(listener);
 
     check_refusal("printf 'Eno such image\\0' >&3; exit 1", "no such image",
                   "hands on the helper's sentence");

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
+import type { Socket } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -44,6 +45,8 @@ export interface EnterOptions {
   answered?: boolean;
   /** What /dev/fuse is there; as it is on this machine unless given. */
   fuse?: Fuse;
+  /** A connection that was made before, as by the plugin: on descriptor 4. */
+  connection?: Socket;
 }
 
 export type Fuse = 'for all' | 'for root' | 'missing';
@@ -129,13 +132,14 @@ export class EnterSandbox {
       ...['--lifeline', String(options.lifeline ?? process.pid)],
       ...(options.trees === undefined ? [] : ['--trees', options.trees]),
       ...(options.chdir === undefined ? [] : ['--chdir', options.chdir]),
+      ...(options.connection === undefined ? [] : ['--connection', '4']),
       ...(options.options ?? []),
     ];
     const environment = {
       ...options.environment,
       ...(options.submittedFrom === undefined ? {} : { SLURM_STOWAGE_DIRECTORY: options.submittedFrom }),
     };
-    const child = this.#start(args, options.answered ?? true, environment, options.fuse);
+    const child = this.#start(args, options.answered ?? true, environment, options.fuse, options.connection);
     const { status, stderr, progress } = await outcomeOf(child);
     const outcome = { status, stderr, reply: progress, tookMs: performance.now() - began };
     const holder = /^H(\d+)\0/.exec(outcome.reply)?.[1];
@@ -259,6 +263,7 @@ export class EnterSandbox {
     answered: boolean,
     environment: Record<string, string> = {},
     fuse?: Fuse,
+    connection?: Socket,
   ): ChildProcess {
     const own = [this.#binary, '--trees', this.trees, ...args];
     const [program = '', ...all] = fuse === undefined || !ordinaryUser ? own : withFuse(fuse, own);
@@ -266,7 +271,7 @@ export class EnterSandbox {
       ...(fuse === undefined ? ordinaryUser : {}),
       cwd: this.directory,
       env: { HOME: this.home, SLURMD_NODENAME: 'node1', ...environment },
-      stdio: ['ignore', 'ignore', 'pipe', answered ? 'pipe' : 'ignore'],
+      stdio: ['ignore', 'ignore', 'pipe', answered ? 'pipe' : 'ignore', connection ?? 'ignore'],
     });
     this.#running.add(child);
     child.once('close', () => this.#running.delete(child));

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { chmodSync, renameSync, writeFileSync } from 'node:fs';
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { createServer as createHttpServer } from 'node:http';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { status } from '@grpc/grpc-js';
@@ -52,7 +53,7 @@ describe('stowage-enter, calling stowaged', () => {
     await sandbox().fail('no such image', { chdir: '/scratch/job' });
     assert.ok(request);
     assert.equal(request.reference, image);
-    assert.deepEqual({ ...request.client }, { protocol: 4, software: `stowage-enter ${release}` });
+    assert.deepEqual({ ...request.client }, { protocol: 5, software: `stowage-enter ${release}` });
     assert.deepEqual({ ...request.job }, { jobId: 7, nodeName: 'node1' });
     assert.deepEqual(request.unpackedDigests, [digest]);
     assert.equal(request.homeDirectory, sandbox().home);
@@ -166,7 +167,7 @@ describe('stowage-enter, calling stowaged', () => {
   it('calls a server without the method', async () => {
     await grpc();
     await sandbox().fail(
-      `what listens on stowaged's socket does not speak protocol 4 of stowage-enter ${release}; ` +
+      `what listens on stowaged's socket does not speak protocol 5 of stowage-enter ${release}; ` +
         'the administrators must install the same release of both',
     );
   });
@@ -174,7 +175,7 @@ describe('stowage-enter, calling stowaged', () => {
   it('calls a stowaged of another protocol', async () => {
     await grpc((call) => call.write({ welcome: { protocol: 1, software: 'stowaged 9.9.9' } }));
     await sandbox().fail(
-      `stowage-enter ${release} speaks protocol 4 and stowaged 9.9.9 speaks protocol 1; ` +
+      `stowage-enter ${release} speaks protocol 5 and stowaged 9.9.9 speaks protocol 1; ` +
         'the administrators must install the same release of both',
     );
   });
@@ -199,21 +200,56 @@ describe('stowage-enter, calling stowaged', () => {
     await sandbox().fail('stowaged answered without a plan');
   });
 
-  it('gets a plan, and then a failure', async () => {
+  it('gets a plan, and does not wait for the end of the call', async () => {
     const imageDigest = sandbox().makeTree();
-    await grpc((call) => {
-      call.write(welcome);
-      call.write({ plan: { imageDigest, workingDirectory: '/' } });
-      call.emit('error', { code: status.INTERNAL, details: 'stowaged changed its mind' });
-    });
-    await sandbox().fail('stowaged changed its mind');
+    await grpc((call) => call.write({ ...welcome, plan: { imageDigest, workingDirectory: '/' } }));
+    await sandbox().succeed();
   });
 
-  it('gets a plan, and a status that is no number', async () => {
+  it('gets a plan, and no word about the protocol that is spoken but another one', async () => {
     const imageDigest = sandbox().makeTree();
-    const plan = frame({ plan: { imageDigest, workingDirectory: '/' } });
-    await http2(answering(Buffer.concat([frame(welcome), plan]), { 'grpc-status': 'fine' }));
-    await sandbox().fail(/without a status/);
+    const plan = { imageDigest, workingDirectory: '/' };
+    await grpc((call) => call.write({ welcome: { protocol: 9, software: 'stowaged 9' }, plan }));
+    await sandbox().fail(/speaks protocol 5 and stowaged 9 speaks protocol 9/);
+  });
+
+  describe('over a connection that the plugin has made', () => {
+    /** Nothing is read from it here. */
+    const connected = async (): Promise<Socket> => {
+      const socket = connect({ path: sandbox().socket, allowHalfOpen: true }).pause();
+      await once(socket, 'connect');
+      return socket;
+    };
+    const planned = (): ((call: PrepareCall) => void) => {
+      const imageDigest = sandbox().makeTree();
+      return (call) => call.write({ ...welcome, plan: { imageDigest, workingDirectory: '/' } });
+    };
+
+    it('makes no other', async () => {
+      await grpc(planned());
+      const connection = await connected();
+      renameSync(sandbox().socket, `${sandbox().socket}.elsewhere`);
+      try {
+        await sandbox().succeed({ connection });
+      } finally {
+        connection.destroy();
+      }
+    });
+
+    it('that stowaged has given up makes one of its own', async () => {
+      const hungUp = new Promise((resolve) => {
+        void raw((socket) => socket.destroy().once('close', resolve));
+      });
+      const connection = await connected();
+      await hungUp;
+      renameSync(sandbox().socket, `${sandbox().socket}.before`);
+      await grpc(planned());
+      try {
+        await sandbox().succeed({ connection });
+      } finally {
+        connection.destroy();
+      }
+    });
   });
 
   for (const [what, sent, shown] of [
@@ -304,7 +340,7 @@ describe('stowage-enter, calling stowaged', () => {
         }
       })();
     });
-    await sandbox().fail(/speaks protocol 4 and stowaged 9 speaks protocol 9/);
+    await sandbox().fail(/speaks protocol 5 and stowaged 9 speaks protocol 9/);
   });
 
   it('gets fifty thousand events, and prints none of the first two seconds', async () => {

@@ -97,7 +97,7 @@ describe('stowage-enter, with what the plan says', () => {
       const [report] = reports;
       assert.ok(report);
       assert.equal(report.imageDigest, imageDigest);
-      assert.equal(report.client?.protocol, 4);
+      assert.equal(report.client?.protocol, 5);
       assert.equal(report.job?.jobId, 7);
       assert.ok(Number(report.unpackMilliseconds) > 0);
       assert.deepEqual([Number(report.treeBytes), Number(report.treeInodes)], [0, 0]);

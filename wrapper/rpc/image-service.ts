@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
 import type { sendUnaryData, ServerDuplexStream, ServerUnaryCall } from '@grpc/grpc-js';
 
 import { StowageError } from '../error.js';
@@ -94,11 +96,17 @@ export class ImageService {
 
   async prepare(call: PrepareCall): Promise<void> {
     const controller = new AbortController();
+    let welcome: typeof thisSide | undefined = thisSide;
+    // Each message takes a turn of the event loop: the first one is not for the welcome alone.
+    const say = (event: PrepareResponseMessage): void => {
+      call.write(welcome ? { welcome, ...event } : event);
+      welcome = undefined;
+    };
     const running = this.workshop.running.begin((reason) => controller.abort(reason));
     const progress = new ProgressReporter(
       (event) => {
         running.update(event, request.notes.image);
-        call.write({ progress: event });
+        say({ progress: event });
       },
       () => !call.writableNeedDrain,
     );
@@ -107,7 +115,7 @@ export class ImageService {
     const conversation = new Conversation({
       patienceMs: clientPatienceMs,
       signal,
-      ask: (question) => void call.write(question),
+      ask: say,
       breakOff: (reason) => controller.abort(reason),
     });
     const request: Request = {
@@ -116,7 +124,7 @@ export class ImageService {
       files: conversation,
       askLogin: (...asked) => conversation.login(...asked),
       progress,
-      onLayers: (layers) => void call.write({ layers }),
+      onLayers: (layers) => say({ layers }),
       stopwatch: new Stopwatch(),
       notes: {},
     };
@@ -128,7 +136,6 @@ export class ImageService {
     let failure: unknown;
     try {
       request.callerUid = peerFromLabel(call.getPeer()).uid;
-      call.write({ welcome: thisSide });
       said = await conversation.request();
       running.describe({
         uid: request.callerUid,
@@ -142,8 +149,10 @@ export class ImageService {
       if (!said.prefetch && !said.unpackedDigests.includes(plan.imageDigest)) {
         this.#reports.add(request.callerUid, plan.imageDigest);
       }
-      call.write({ plan });
-      call.end();
+      progress.close();
+      say({ plan });
+      // It is all that the caller waits for: it goes out before what is left to do.
+      await nextTurn();
     } catch (error) {
       // Once aborted, whatever broke off broke off for that reason.
       failure = signal.aborted ? signal.reason : error;
@@ -152,6 +161,7 @@ export class ImageService {
       progress.close();
       running.end();
       this.#end(said, request, performance.now() - began, failure);
+      if (failure === undefined) call.end();
     }
   }
 
