@@ -19,7 +19,7 @@ enum {
     CONNECTION_FD = 4,
     NUMBER_TEXT_MAX = 16,
     // Of the command line, without what was asked for besides the image, and the NULL at its end.
-    ARGUMENTS_MAX = 24,
+    ARGUMENTS_MAX = 32,
 };
 
 // An exit status with which the helper cannot end, for a failed execve.
@@ -232,6 +232,8 @@ static void add_arguments(const char **argv, const struct helper_request *reques
     }
     if (request->show_digest)
         argv[count++] = "--show-digest";
+    if (request->pyxis)
+        argv[count++] = "--pyxis";
     for (char *const *option = request->options; option && *option; option++) {
         argv[count++] = "--option";
         argv[count++] = *option;

@@ -16,6 +16,8 @@ struct helper_request {
     enum pull_policy pull;
     // Say which digest runs, in the step's output.
     bool show_digest;
+    // Asked for as pyxis does it.
+    bool pyxis;
     uint32_t job_id;
     uint32_t step_id;
     // slurmstepd: the namespaces are given up when it ends, whatever else happens.

@@ -63,10 +63,17 @@ static void drop_shape(struct options *options) {
     options->given_count = kept;
 }
 
+// Nobody need have asked for it.
+static bool pyxis_takes_for_granted(const char *name) {
+    return strcmp(name, "home") == 0 || strcmp(name, "root") == 0 || strcmp(name, "writable") == 0;
+}
+
 int named_shape_adopt(const struct named_record *record, struct options *options, struct error *err) {
     for (size_t i = 0; i < options->given_count; i++) {
-        if (is_of_shape(options->given[i].name) && !is_recorded(record, &options->given[i]))
-            return refuse(&options->given[i], err);
+        const struct given_option *given = &options->given[i];
+        if (is_of_shape(given->name) && !is_recorded(record, given) &&
+            !(options->pyxis && pyxis_takes_for_granted(given->name)))
+            return refuse(given, err);
     }
     drop_shape(options);
     for (size_t i = 0; i < record->option_count; i++) {

@@ -71,6 +71,7 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
         IMAGE,
         PULL,
         SHOW_DIGEST,
+        PYXIS,
         JOB,
         STEP,
         LIFELINE,
@@ -97,6 +98,7 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
         {"repository", required_argument, NULL, REPOSITORY},
         {"pull", required_argument, NULL, PULL},
         {"show-digest", no_argument, NULL, SHOW_DIGEST},
+        {"pyxis", no_argument, NULL, PYXIS},
         {"option", required_argument, NULL, OPTION},
         {"environments", required_argument, NULL, ENVIRONMENTS},
         {0},
@@ -137,6 +139,9 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
             break;
         case SHOW_DIGEST:
             read.show_digest = true;
+            break;
+        case PYXIS:
+            read.pyxis = true;
             break;
         case SOCKET:
             read.socket = optarg;

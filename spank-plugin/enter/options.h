@@ -49,6 +49,8 @@ struct options {
     enum pull_policy pull;
     // Say which digest runs.
     bool show_digest;
+    // Asked for as pyxis does it, with what it takes for granted among the options.
+    bool pyxis;
     // A host directory to be shown at its own path, or NULL.
     const char *shown_directory;
     // The directory with the site's named environments.

@@ -12,6 +12,7 @@ static char libexec[PATH_MAX];
 static char socket_path[PATH_MAX + 2] = "/s";
 static int libexec_fd;
 static enum pull_policy pull;
+static bool pyxis;
 static struct step_container *container;
 static struct {
     int result;
@@ -25,6 +26,7 @@ static void lead(unsigned number) {
     char *environment[] = {"PATH=/usr/bin:/bin", "LD_PRELOAD=/nonexistent.so", "KEPT=yes", NULL};
     const struct helper_request request = {.image = "app:1",
                                            .pull = pull,
+                                           .pyxis = pyxis,
                                            .show_digest = pull != PULL_OF_SITE,
                                            .job_id = 7,
                                            .step_id = 8,
@@ -99,11 +101,14 @@ int main(void) {
            !strstr(container->working_directory, "--pull") &&
            !strstr(container->working_directory, "--show-digest"),
        "without what was not asked for");
+    ok(!strstr(container->working_directory, "--pyxis"), "not as pyxis does it");
     pull = PULL_ALWAYS;
+    pyxis = true;
     ok(run("printf \"H4711\\0J\\0L/lock\\0W/$*\\0\" >&3"), "runs the helper");
-    says(container->working_directory, "--environments /e --pull always --show-digest",
+    says(container->working_directory, "--environments /e --pull always --show-digest --pyxis",
          "with what was asked for");
     pull = PULL_OF_SITE;
+    pyxis = false;
     ok(run("printf \"H4711\\0J\\0L/lock\\0W/$LD_PRELOAD$KEPT\\0\" >&3"), "runs the helper");
     is_text(container->working_directory, "/yes", "in the job's environment without LD_PRELOAD");
 

@@ -50,22 +50,29 @@ describe('stowage-enter, with a name for the container', () => {
     if (step.pid !== undefined) await endOf(step.pid);
   };
 
-  const optionsFor = (name: string, more: readonly string[] = []): string[] =>
-    [`name=${name}`, ...more].flatMap((option) => ['--option', option]);
+  interface Given extends EnterOptions {
+    /** Besides the name, as `--option` has them. */
+    more?: readonly string[];
+    pyxis?: boolean;
+  }
+
+  const optionsFor = (name: string, { more = [], pyxis = false }: Given = {}): string[] => [
+    ...(pyxis ? ['--pyxis'] : []),
+    ...[`name=${name}`, ...more].flatMap((option) => ['--option', option]),
+  ];
 
   /** A step with the container, which lasts until end() is called. */
   const start = async (
     name: string,
-    given: EnterOptions & { more?: readonly string[] } = {},
+    given: Given = {},
   ): Promise<Container & { end: () => Promise<void> }> => {
     const slurmstepd = spawn('sleep', ['600'], { stdio: 'ignore' });
     steps.push(slurmstepd);
     assert.ok(slurmstepd.pid);
-    const { more, ...options } = given;
     const container = await sandbox().succeed({
-      ...options,
+      ...given,
       lifeline: slurmstepd.pid,
-      options: optionsFor(name, more),
+      options: optionsFor(name, given),
     });
     const end = async (): Promise<void> => {
       await endStep(slurmstepd);
@@ -73,11 +80,8 @@ describe('stowage-enter, with a name for the container', () => {
     };
     return { ...container, end };
   };
-  const refuse = (
-    name: string,
-    sentence: string | RegExp,
-    { more, ...options }: EnterOptions & { more?: readonly string[] } = {},
-  ) => sandbox().fail(sentence, { ...options, options: optionsFor(name, more) });
+  const refuse = (name: string, sentence: string | RegExp, given: Given = {}) =>
+    sandbox().fail(sentence, { ...given, options: optionsFor(name, given) });
 
   /** As a rank would. */
   const write = ({ root }: Container, name: string, text: string): void => {
@@ -209,6 +213,14 @@ describe('stowage-enter, with a name for the container', () => {
     await refuse('x', sentence, { image: 'other:2' });
     await first.end();
     await refuse('x', sentence, { image: 'other:2' });
+  });
+
+  it('is joined as it is by who takes for granted what pyxis does', async () => {
+    const first = await start('x', { more: ['home=yes', 'writable=yes'], pyxis: true });
+    const joined = await start('x', { more: ['home=no', 'root=yes', 'writable=no'], pyxis: true });
+    assert.equal(namespaceOf(joined), namespaceOf(first));
+    assert.equal(joined.entry, first.entry);
+    await refuse('x', /made without --image-mount '\/c:\/d'/, { more: ['mount=/c:/d'], pyxis: true });
   });
 
   it('refuses to join with what a running container cannot become', async () => {
