@@ -9,7 +9,8 @@
 #include <sys/types.h>
 
 // Starts `stowage-enter --prefetch` as uid and gid, in a session of its own, and leaves it to itself as soon
-// as it says that job_helper_sweep() would find it, or after a second. Needs root.
+// as it says that job_helper_sweep() would find it. One that has not said so after a second ends itself when
+// it gets that far. Needs root.
 int job_helper_prefetch(const struct settings *settings, const char *image, enum pull_policy pull,
                         uint32_t job_id, uid_t uid, gid_t gid, struct error *err);
 

@@ -10,6 +10,7 @@
 #include "tree_store.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -69,6 +70,13 @@ static int fetch(const struct options *options, const char *node, const struct t
     // The end of this process releases the rest.
 }
 
+// Whether the prolog has given up waiting: then the epilog may have come when there was no lock to find this
+// process by.
+static bool is_too_late(int ready) {
+    struct pollfd end = {.fd = ready};
+    return poll(&end, 1, 0) > 0;
+}
+
 int prefetch(const struct options *options, const char *node, struct error *err) {
     struct tree_store store;
     // It runs outside of the job's cgroup, so no other process of the user may make it do anything. That the
@@ -83,12 +91,15 @@ int prefetch(const struct options *options, const char *node, struct error *err)
     if (!name || tree_store_open(&store, options->trees, err) != 0)
         return -1;
     int lock = prefetch_lock_take(&store, options->job_id, err);
-    if (ready >= 0)
-        close(steal_fd(&ready));
     if (lock < 0)
         return -1;
+    // Asked with the lock in hand: the epilog comes after a prolog that still waits, and finds it.
+    int result = is_too_late(ready) ? error_set(err, "job %u has gone on without this", options->job_id) : 0;
+    if (ready >= 0)
+        close(steal_fd(&ready));
     setpriority(PRIO_PROCESS, 0, NICENESS);
-    int result = fetch(options, name, &store, err);
+    if (result == 0)
+        result = fetch(options, name, &store, err);
     prefetch_lock_release(&store, options->job_id, lock);
     return result;
 }

@@ -2,12 +2,14 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 
+import { allProcesses, commandLine } from '../cluster/proc.js';
 import { waitFor } from '../cluster/wait.js';
 import { busyboxImageSaying } from '../support/busybox-image.js';
 import { DockerRegistry } from '../support/docker-registry.js';
 import { ThrottlingProxy } from '../support/throttling-proxy.js';
 import { batch } from './batch.js';
-import { clusterSuite, inNewDirectory, type Site, user } from './cluster-suite.js';
+import { clusterSuite, inNewDirectory, type Site, suiteLayout, user } from './cluster-suite.js';
+import { libexecOfSlow } from './fake-helper.js';
 import { forgetImages } from './forget.js';
 import { Home } from './home.js';
 
@@ -17,6 +19,9 @@ let proxy: ThrottlingProxy;
 /** Larger than what the other images here hold, so that a download can be watched. */
 const layerBytes = 4_000_000;
 const motd = randomBytes(layerBytes);
+
+/** Bytes in a second with which a download lasts longer than a test. */
+const slowly = layerBytes / 200;
 
 const withSlowRegistry =
   (plugin: { args?: Record<string, string> } = {}, limits: Record<string, number> = {}) =>
@@ -123,7 +128,7 @@ clusterSuite('the image of a job', withSlowRegistry(), (site) => {
   });
 
   it('is given up with scancel', async () => {
-    proxy.bytesPerSecond = 20_000;
+    proxy.bytesPerSecond = slowly;
     const running = job(site(), ['sleep 60']);
     await waitFor(() => proxy.transfers > 0, { failure: 'nothing is downloaded', timeoutMs: 10_000 });
     await site().run('scancel --name=prefetched');
@@ -131,6 +136,51 @@ clusterSuite('the image of a job', withSlowRegistry(), (site) => {
     await running;
   });
 });
+
+/** Of a prolog that waits for a second. */
+const helpersSlowToBegin = [
+  { seconds: 0.5, when: 'while the prolog waits for it' },
+  { seconds: 3, when: 'after the prolog has gone on' },
+];
+
+for (const { seconds, when } of helpersSlowToBegin) {
+  clusterSuite(
+    `the image of a job, asked for ${when},`,
+    async () => {
+      const libexec = libexecOfSlow(suiteLayout().prefix, seconds);
+      return withSlowRegistry({ args: { libexec } })();
+    },
+    (site) => {
+      beforeEach(async () => {
+        proxy.bytesPerSecond = slowly;
+        await forgetImages(site());
+      });
+      after(closeRegistry);
+
+      const helpers = () => allProcesses().filter(({ pid }) => commandLine(pid).includes('--prefetch'));
+      const isGivenUp = () =>
+        waitFor(() => helpers().length === 0 && proxy.transfers === 0, {
+          failure: 'the prefetch goes on',
+          timeoutMs: 10_000,
+        });
+
+      it('does not come in for a job that is over at once', async () => {
+        const { code, stdout } = await job(site(), ['echo done']);
+        assert.equal(code, 0, stdout);
+        assert.equal(stdout, 'done\n');
+        await isGivenUp();
+      });
+
+      it('does not come in for a job that is cancelled at once', async () => {
+        const running = job(site(), ['sleep 60']);
+        await waitFor(() => helpers().length > 0, { failure: 'no prefetch begins', timeoutMs: 10_000 });
+        await site().output('scancel --name=prefetched');
+        await running;
+        await isGivenUp();
+      });
+    },
+  );
+}
 
 clusterSuite(
   'the image of a job, with prefetch=no',

@@ -191,17 +191,21 @@ export class EnterSandbox {
     return { status, stderr };
   }
 
-  /** Runs it with these options and nothing else; `stdout` is where its standard output goes. */
+  /**
+   * Runs it with these options and nothing else; `stdout` is where its standard output goes, `answer` its
+   * descriptor 3, if it is to have one.
+   */
   async runAlone(
     args: readonly string[],
     environment: Record<string, string> = {},
     stdout: 'pipe' | number = 'pipe',
+    answer?: number,
   ): Promise<{ status: number | null; stdout: string; stderr: string }> {
     const child = spawn(this.#binary, args, {
       ...ordinaryUser,
       cwd: this.directory,
       env: { HOME: this.home, SLURMD_NODENAME: 'node1', ...environment },
-      stdio: ['ignore', stdout, 'pipe'],
+      stdio: ['ignore', stdout, 'pipe', ...(answer === undefined ? [] : [answer])],
     });
     this.#running.add(child);
     const said = { stdout: '', stderr: '' };

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 
@@ -16,14 +17,23 @@ describe('stowage-enter, bringing the image of a job onto the node', () => {
   let requests: PrepareRequestMessage[];
 
   const lockOf = (job: number): string => `${sandbox().store}/prefetch-${job}`;
-  const prefetch = (job = 7) =>
+  const prefetch = (job = 7, answer?: number) =>
     sandbox().runAlone(
       [
         ...['--socket', sandbox().socket, '--trees', sandbox().trees, '--image', image],
         ...['--job', String(job), '--prefetch', '--pull', 'missing'],
       ],
       { DOCKER_CONFIG: '/nonexistent', SECRET: 's3cret' },
+      'pipe',
+      answer,
     );
+  /** Both ends of a new pipe. */
+  const pipe = (): { reader: number; writer: number } => {
+    const name = path.join(sandbox().directory, 'pipe');
+    assert.equal(spawnSync('mkfifo', [name]).status, 0);
+    const reader = fs.openSync(name, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+    return { reader, writer: fs.openSync(name, 'w') };
+  };
   const serve = async (handler: (call: PrepareCall) => void): Promise<void> => {
     requests = [];
     await sandbox().serve(
@@ -103,6 +113,28 @@ describe('stowage-enter, bringing the image of a job onto the node', () => {
       await ended;
     });
   }
+
+  it('says that it can be ended, by closing a pipe', async () => {
+    await serve(() => undefined);
+    const { reader, writer } = pipe();
+    const ended = prefetch(7, writer);
+    fs.closeSync(writer);
+    await begun();
+    assert.equal(fs.readSync(reader, Buffer.alloc(1)), 0);
+    fs.closeSync(reader);
+    await sandbox().sweep(7);
+    await ended;
+  });
+
+  it('asks for nothing if the prolog has gone on before it could be ended', async () => {
+    await serve((call) => call.emit('error', { code: status.NOT_FOUND, details: 'no such image' }));
+    const { reader, writer } = pipe();
+    fs.closeSync(reader);
+    const { stderr } = await prefetch(7, writer).finally(() => fs.closeSync(writer));
+    assert.equal(stderr, 'stowage-enter: job 7 has gone on without this\n');
+    assert.deepEqual(requests, []);
+    assert.deepEqual(fs.readdirSync(sandbox().store), []);
+  });
 
   it('is ended by the end of the job', async () => {
     await serve(() => undefined);
