@@ -131,9 +131,10 @@ clusterSuite('the image of a job', withSlowRegistry(), (site) => {
     proxy.bytesPerSecond = slowly;
     const running = job(site(), ['sleep 60']);
     await waitFor(() => proxy.transfers > 0, { failure: 'nothing is downloaded', timeoutMs: 10_000 });
-    await site().run('scancel --name=prefetched');
-    await waitFor(() => proxy.transfers === 0, { failure: 'the prefetch goes on', timeoutMs: 10_000 });
+    await site().output('scancel --name=prefetched');
+    // The epilog comes when the job's processes have ended, for which Slurm gives them KillWait.
     await running;
+    await waitFor(() => proxy.transfers === 0, { failure: 'the prefetch goes on', timeoutMs: 10_000 });
   });
 });
 
