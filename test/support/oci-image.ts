@@ -1,8 +1,10 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { addon } from '../../wrapper/addon/addon.js';
+import { waitFor } from '../cluster/wait.js';
 
 const exec = promisify(execFile);
 
@@ -40,41 +42,82 @@ export const run = async (
 const cache = resolve('build/images');
 const tag = 'image';
 
-/** The image from the cache, or made anew, which is then what the cache holds. */
-export const makeImage = async (
-  { name, recipe, config, layers }: ImageRecipe,
-  signal?: AbortSignal,
-): Promise<OciImage> => {
-  const hash = createHash('sha256')
+/** As long as the slowest image may take, and some more. */
+const lockTimeoutMs = 30 * 60_000;
+
+const hashOf = ({ recipe, config }: ImageRecipe): string =>
+  createHash('sha256')
     .update(JSON.stringify([recipe, config]))
     .digest('hex')
     .slice(0, 16);
+
+/** Runs `action` while no other process, and nobody else in this one, does so with the same lock. */
+const locked = async (
+  lock: string,
+  action: () => Promise<void>,
+  signal: AbortSignal | undefined,
+): Promise<void> => {
+  const fd = openSync(lock, 'w');
+  try {
+    await waitFor(() => addon.lockFile(fd, true), {
+      failure: `whoever holds ${lock} did not let go of it`,
+      timeoutMs: lockTimeoutMs,
+      signal,
+    });
+    await action();
+  } finally {
+    // And with it the lock, as it is with a process that is killed.
+    closeSync(fd);
+  }
+};
+
+/** Makes the image in `work`, which is empty, and moves it to `directory`. */
+const fillIn = async (
+  { config, layers }: ImageRecipe,
+  work: string,
+  directory: string,
+  signal: AbortSignal | undefined,
+): Promise<void> => {
+  const layout = `${work}/layout`;
+  const image = `${layout}:${tag}`;
+  const bundle = `${work}/bundle`;
+  await run('umoci', ['init', '--layout', layout], signal);
+  await run('umoci', ['new', '--image', image], signal);
+  await run('umoci', ['unpack', '--image', image, bundle], signal);
+  for (const layer of layers) {
+    await layer(`${bundle}/rootfs`, signal);
+    await run('umoci', ['repack', '--refresh-bundle', '--image', image, bundle], signal);
+  }
+  await run('umoci', ['config', '--image', image, ...config], signal);
+  await run('umoci', ['gc', '--layout', layout], signal);
+  renameSync(layout, directory);
+};
+
+/** The image from the cache, or made anew, which is then what the cache holds. */
+export const makeImage = async (image: ImageRecipe, signal?: AbortSignal): Promise<OciImage> => {
+  const { name } = image;
+  const hash = hashOf(image);
   const directory = `${cache}/${name}-${hash}`;
   if (existsSync(directory)) return { name, directory };
 
-  const work = `${cache}/.${name}-${process.pid}`;
-  const image = `${work}/layout:${tag}`;
-  const bundle = `${work}/bundle`;
-  rmSync(work, { recursive: true, force: true });
-  mkdirSync(work, { recursive: true });
-  try {
-    await run('umoci', ['init', '--layout', `${work}/layout`], signal);
-    await run('umoci', ['new', '--image', image], signal);
-    await run('umoci', ['unpack', '--image', image, bundle], signal);
-    for (const layer of layers) {
-      await layer(`${bundle}/rootfs`, signal);
-      await run('umoci', ['repack', '--refresh-bundle', '--image', image, bundle], signal);
-    }
-    await run('umoci', ['config', '--image', image, ...config], signal);
-    await run('umoci', ['gc', '--layout', `${work}/layout`], signal);
-    // What an older recipe made is of no use any more.
-    for (const old of readdirSync(cache).filter((entry) => entry.startsWith(`${name}-`))) {
-      rmSync(`${cache}/${old}`, { recursive: true });
-    }
-    renameSync(`${work}/layout`, directory);
-  } finally {
+  mkdirSync(cache, { recursive: true });
+  const make = async (): Promise<void> => {
+    if (existsSync(directory)) return;
+    const work = `${cache}/.${name}`;
+    // What a process left that was killed.
     rmSync(work, { recursive: true, force: true });
-  }
+    mkdirSync(work);
+    try {
+      await fillIn(image, work, directory, signal);
+    } finally {
+      rmSync(work, { recursive: true, force: true });
+    }
+    // What an older recipe made is of no use any more.
+    const ofThisName = new RegExp(`^${name}-[0-9a-f]{${hash.length}}$`);
+    for (const entry of readdirSync(cache).filter((found) => ofThisName.test(found)))
+      if (entry !== `${name}-${hash}`) rmSync(`${cache}/${entry}`, { recursive: true });
+  };
+  await locked(`${cache}/.${name}.lock`, make, signal);
   return { name, directory };
 };
 
