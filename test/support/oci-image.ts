@@ -1,5 +1,14 @@
 import { execFile } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -71,6 +80,13 @@ const locked = async (
   }
 };
 
+/** Also what a process left that was killed. */
+const removeWork = async (work: string): Promise<void> => {
+  const memory = statSync(`${work}/memory`, { throwIfNoEntry: false });
+  if (memory && memory.dev !== statSync(work).dev) await run('umount', ['--lazy', `${work}/memory`]);
+  rmSync(work, { recursive: true, force: true });
+};
+
 /** Makes the image in `work`, which is empty, and moves it to `directory`. */
 const fillIn = async (
   { config, layers }: ImageRecipe,
@@ -80,13 +96,17 @@ const fillIn = async (
 ): Promise<void> => {
   const layout = `${work}/layout`;
   const image = `${layout}:${tag}`;
-  const bundle = `${work}/bundle`;
+  // Thousands of files that are soon removed: a disk spends more time on them than the rest takes.
+  const bundle = `${work}/memory/bundle`;
+  mkdirSync(`${work}/memory`);
+  await run('mount', ['-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', `${work}/memory`], signal);
   await run('umoci', ['init', '--layout', layout], signal);
   await run('umoci', ['new', '--image', image], signal);
   await run('umoci', ['unpack', '--image', image, bundle], signal);
-  for (const layer of layers) {
+  for (const [index, layer] of layers.entries()) {
     await layer(`${bundle}/rootfs`, signal);
-    await run('umoci', ['repack', '--refresh-bundle', '--image', image, bundle], signal);
+    const refresh = index + 1 < layers.length ? ['--refresh-bundle'] : [];
+    await run('umoci', ['repack', ...refresh, '--image', image, bundle], signal);
   }
   await run('umoci', ['config', '--image', image, ...config], signal);
   await run('umoci', ['gc', '--layout', layout], signal);
@@ -104,13 +124,12 @@ export const makeImage = async (image: ImageRecipe, signal?: AbortSignal): Promi
   const make = async (): Promise<void> => {
     if (existsSync(directory)) return;
     const work = `${cache}/.${name}`;
-    // What a process left that was killed.
-    rmSync(work, { recursive: true, force: true });
+    await removeWork(work);
     mkdirSync(work);
     try {
       await fillIn(image, work, directory, signal);
     } finally {
-      rmSync(work, { recursive: true, force: true });
+      await removeWork(work);
     }
     // What an older recipe made is of no use any more.
     const ofThisName = new RegExp(`^${name}-[0-9a-f]{${hash.length}}$`);
