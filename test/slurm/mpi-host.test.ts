@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 
 import { parsePingPong, type PingPong } from '../bench/mpi/pingpong.js';
-import { debianImage, type Suite } from '../support/debian-image.js';
+import type { Suite } from '../support/debian-base.js';
+import { debianImage } from '../support/debian-image.js';
 import { laySiteMpi } from '../support/site-mpi.js';
 import { clusterSuite } from './cluster-suite.js';
 

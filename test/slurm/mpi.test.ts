@@ -4,7 +4,8 @@ import { release } from 'node:os';
 
 import { parsePingPong } from '../bench/mpi/pingpong.js';
 import { account } from '../cluster/users.js';
-import { debianImage, type Suite } from '../support/debian-image.js';
+import type { Suite } from '../support/debian-base.js';
+import { debianImage } from '../support/debian-image.js';
 import { clusterSuite, user } from './cluster-suite.js';
 
 /** What the test program prints of each rank, see test/support/debian-mpi/hello.c. */

@@ -8,7 +8,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { makeImage, run, type OciImage } from './oci-image.js';
+import { makeImage, run, type ImageRecipe, type OciImage } from './oci-image.js';
 
 const busybox = '/bin/busybox';
 const release = 'NAME=busybox\nID=busybox\nPRETTY_NAME="Stowage test image"\n';
@@ -44,8 +44,9 @@ const config = [
 ];
 
 /** Busybox and nothing else; made in seconds. */
-export const busyboxImage = (signal?: AbortSignal): Promise<OciImage> =>
-  makeImage({ name: 'busybox', recipe, config, layers: [fill, change] }, signal);
+export const busyboxBase: ImageRecipe = { name: 'busybox', recipe, config, layers: [fill, change] };
+
+export const busyboxImage = (signal?: AbortSignal): Promise<OciImage> => makeImage(busyboxBase, signal);
 
 /** Another such image, of which no blob is the same, with this text in /etc/motd. */
 export const busyboxImageSaying = (
@@ -69,9 +70,10 @@ export const busyboxImageWith = (
 ): Promise<OciImage> =>
   makeImage({
     name,
-    recipe: [...recipe, layer.toString()],
-    config: [...config, ...furtherConfig],
-    layers: [fill, change, layer],
+    from: busyboxBase,
+    recipe: [layer.toString()],
+    config: furtherConfig,
+    layers: [layer],
   });
 
 const entry = `#!/bin/sh

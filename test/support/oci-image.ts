@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import {
   closeSync,
+  cpSync,
   existsSync,
   mkdirSync,
   openSync,
@@ -26,6 +27,8 @@ export interface OciImage {
 /** How to make one. Whatever decides the content must stand in `recipe`: its hash names the cached result. */
 export interface ImageRecipe {
   readonly name: string;
+  /** The image that it starts from: its layers stay as they are, and so does its configuration but for `config`. */
+  readonly from?: ImageRecipe;
   readonly recipe: readonly string[];
   /** Arguments of `umoci config`. */
   readonly config: readonly string[];
@@ -54,9 +57,9 @@ const tag = 'image';
 /** As long as the slowest image may take, and some more. */
 const lockTimeoutMs = 30 * 60_000;
 
-const hashOf = ({ recipe, config }: ImageRecipe): string =>
+const hashOf = ({ from, recipe, config }: ImageRecipe): string =>
   createHash('sha256')
-    .update(JSON.stringify([recipe, config]))
+    .update(JSON.stringify([from && hashOf(from), recipe, config]))
     .digest('hex')
     .slice(0, 16);
 
@@ -89,7 +92,7 @@ const removeWork = async (work: string): Promise<void> => {
 
 /** Makes the image in `work`, which is empty, and moves it to `directory`. */
 const fillIn = async (
-  { config, layers }: ImageRecipe,
+  { from, config, layers }: ImageRecipe,
   work: string,
   directory: string,
   signal: AbortSignal | undefined,
@@ -100,8 +103,12 @@ const fillIn = async (
   const bundle = `${work}/memory/bundle`;
   mkdirSync(`${work}/memory`);
   await run('mount', ['-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', `${work}/memory`], signal);
-  await run('umoci', ['init', '--layout', layout], signal);
-  await run('umoci', ['new', '--image', image], signal);
+  if (from) {
+    cpSync((await makeImage(from, signal)).directory, layout, { recursive: true });
+  } else {
+    await run('umoci', ['init', '--layout', layout], signal);
+    await run('umoci', ['new', '--image', image], signal);
+  }
   await run('umoci', ['unpack', '--image', image, bundle], signal);
   for (const [index, layer] of layers.entries()) {
     await layer(`${bundle}/rootfs`, signal);
