@@ -8,7 +8,7 @@ const openMpi: Readonly<Record<Suite, string>> = { bookworm: 'libopenmpi3', trix
 
 const directory = 'test/support/debian-mpi';
 const recipe = [
-  ...['install.sh', 'hello.c', 'cma.c'].map((name) => `${directory}/${name}`),
+  ...['install.sh', 'compile.sh', 'hello.c', 'cma.c'].map((name) => `${directory}/${name}`),
   'test/bench/mpi/pingpong.c',
 ];
 
