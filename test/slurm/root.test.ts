@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 
 import { account } from '../cluster/users.js';
-import { debian12Image, rpmImage } from '../support/package-images.js';
+import { debian12Image, packageManagersImage } from '../support/package-images.js';
 import { clusterSuite, inNewDirectory, user } from './cluster-suite.js';
 
 clusterSuite('Root in an image', {}, (site) => {
@@ -100,7 +100,7 @@ clusterSuite('Root in an image', {}, (site) => {
     });
 
     it('rpm and dnf install a package with files of several users', async () => {
-      const env = { IMAGE: await site().push(await rpmImage()) };
+      const env = { IMAGE: await site().push(await packageManagersImage()) };
       const printed = await site().output(
         `${srun} sh -ec '
           rpm -i --force-debian /srv/owned.rpm
@@ -116,6 +116,18 @@ clusterSuite('Root in an image', {}, (site) => {
       );
       assert.match(printed, /^of-daemon\n4755 0$/m);
       assert.match(printed, /^of-mail$/m);
+    });
+
+    it('pip builds and installs a package for all', async () => {
+      const env = { IMAGE: await site().push(await packageManagersImage()) };
+      const install = 'pip install --break-system-packages --no-index --no-build-isolation';
+      const printed = await site().output(
+        `${srun} sh -ec '${install} /srv/greeting-1.tar.gz; cd /; greeting; pip uninstall --break-system-packages --yes greeting'`,
+        { env, timeoutMs: 300_000 },
+      );
+      assert.match(printed, /^greetings from \/usr\/local\/lib\/python3\S*\/greeting\.py$/m);
+      assert.match(printed, /^ *Successfully uninstalled greeting-1$/m);
+      assert.doesNotMatch(printed, /not writeable|user installation/);
     });
   });
 });

@@ -9,7 +9,7 @@ const base = debianBase('bookworm');
 /** Debian 12 as docker's debian:12-slim is: with apt and no package lists. */
 export const debian12Image = (signal?: AbortSignal): Promise<OciImage> => makeImage(base, signal);
 
-const recipe = 'test/support/rpm-image';
+const recipe = 'test/support/package-managers';
 
 const addPackages = async (root: string, signal?: AbortSignal): Promise<void> => {
   cpSync(recipe, `${root}/recipe`, { recursive: true });
@@ -17,15 +17,20 @@ const addPackages = async (root: string, signal?: AbortSignal): Promise<void> =>
   rmSync(`${root}/recipe`, { recursive: true });
 };
 
-/** A Debian 12 with rpm and dnf, and a package for them: /srv/owned.rpm. */
-export const rpmImage = (signal?: AbortSignal): Promise<OciImage> =>
+/**
+ * A Debian 12 with rpm and dnf, and a package for them: /srv/owned.rpm; and with pip, and the source of a package for
+ * it: /srv/greeting-1.tar.gz, which brings the command `greeting`.
+ */
+export const packageManagersImage = (signal?: AbortSignal): Promise<OciImage> =>
   makeImage(
     {
-      name: 'rpm-based',
+      name: 'package-managers',
       from: base,
-      recipe: readdirSync(recipe)
+      recipe: readdirSync(recipe, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => `${entry.parentPath}/${entry.name}`)
         .sort()
-        .map((name) => readFileSync(`${recipe}/${name}`, 'utf8')),
+        .map((path) => readFileSync(path, 'utf8')),
       config: [],
       layers: [addPackages],
     },

@@ -1,0 +1,2 @@
+def main():
+    print("greetings from", __file__)
