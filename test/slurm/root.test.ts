@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 
 import { account } from '../cluster/users.js';
+import { muslImage } from '../support/musl-image.js';
 import { debian12Image, packageManagersImage } from '../support/package-images.js';
 import { clusterSuite, inNewDirectory, user } from './cluster-suite.js';
 
@@ -128,6 +129,30 @@ clusterSuite('Root in an image', {}, (site) => {
       assert.match(printed, /^greetings from \/usr\/local\/lib\/python3\S*\/greeting\.py$/m);
       assert.match(printed, /^ *Successfully uninstalled greeting-1$/m);
       assert.doesNotMatch(printed, /not writeable|user installation/);
+    });
+
+    it('programs of musl do what apk does when it installs', async () => {
+      const env = { IMAGE: await site().push(await muslImage()) };
+      const inside = 'mkdir /tmp/extracted && cd /tmp/extracted && as-apk';
+      const printed = await site().output(
+        `${srun} sh -ec '
+          /lib/ld-musl-*.so.1 --list /bin/as-apk >/dev/null
+          ${inside}
+          stat -c "%n %A %u:%g" fifo link program spool /etc/of-the-script
+          test ! -e null'`,
+        { env },
+      );
+      assert.deepEqual(printed.trimEnd().split('\n'), [
+        'script of 0',
+        'fifo prw------- 0:0',
+        'link lrwxrwxrwx 0:0',
+        'program -rwsr-xr-x 0:0',
+        'spool drwxrwsr-x 0:0',
+        '/etc/of-the-script -rw-r--r-- 0:0',
+      ]);
+      const { code, stderr } = await site().run(`srun --image=$IMAGE sh -c '${inside}'`, { env });
+      assert.notEqual(code, 0);
+      assert.match(stderr, /^fchown: /m);
     });
   });
 });

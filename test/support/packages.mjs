@@ -26,6 +26,7 @@ export const testPackages = {
   'util-linux': 'unshare and setpriv, under which the daemons run',
   // Images and a registry to hold them.
   'busybox-static': 'the whole content of the small image',
+  'musl-tools': 'compiles for an image whose C library is musl',
   'debian-archive-keyring': 'checks what mmdebstrap downloads',
   mmdebstrap: 'makes the root of the Debian image, and of the Debian 13 of test:slurm-24.11',
   umoci: 'packs roots into OCI images',
