@@ -1,6 +1,6 @@
 // The hooks that Slurm calls in slurmd for the prolog and the epilog of a job, as root.
-#include "image_options.h"
 #include "job_helper.h"
+#include "job_options.h"
 #include "settings.h"
 #include "tree_directory.h"
 
@@ -19,7 +19,7 @@ static int read_job(spank_t spank, int argc, char **argv, struct settings *setti
 }
 
 // Whether the image may have to be downloaded, and nothing speaks against it.
-static bool is_worth_prefetching(const struct image_choice *choice) {
+static bool is_worth_prefetching(const struct job_choice *choice) {
     enum image_scheme scheme = choice->source.scheme;
     // What an environment stands for, the helper finds out.
     return (scheme == IMAGE_REGISTRY || scheme == IMAGE_ENVIRONMENT) && choice->pull != PULL_NEVER;
@@ -30,11 +30,11 @@ int slurm_spank_job_prolog(spank_t spank, int argc, char **argv) {
     gid_t gid;
     uint32_t job_id;
     struct settings settings;
-    struct image_choice choice;
+    struct job_choice choice;
     struct error err;
     // Whatever goes wrong, the first step says it: a prolog that fails drains the node.
     if (read_job(spank, argc, argv, &settings, &uid, &job_id, &err) != 0 || !settings.prefetch || uid == 0 ||
-        image_options_read_job(spank, &choice, &err) != 0 || !is_worth_prefetching(&choice))
+        job_options_read(spank, &choice, &err) != 0 || !is_worth_prefetching(&choice))
         return 0;
     if (spank_get_item(spank, S_JOB_GID, &gid) == ESPANK_SUCCESS &&
         tree_directory_make(settings.trees, uid, gid, &err) == 0)

@@ -62,6 +62,10 @@ const struct option_rule option_rules[OPTION_COUNT] = {
     [OPTION_BATCH] = {.name = "image-batch", .is_flag = true},
 };
 
+bool option_wants_container(enum option_id id) {
+    return id == OPTION_IMAGE || id == OPTION_NAME;
+}
+
 static bool has_control_characters(const char *text) {
     for (; *text; text++) {
         if (iscntrl((unsigned char)*text))

@@ -52,6 +52,9 @@ struct option_rule {
 
 extern const struct option_rule option_rules[OPTION_COUNT];
 
+// Whether this alone has ranks run in a container. All others are of use with it only.
+bool option_wants_container(enum option_id id);
+
 // Whether srun would take the value.
 int option_check(enum option_id id, const char *text, struct error *err);
 

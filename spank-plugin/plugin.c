@@ -1,12 +1,13 @@
 // The hooks that Slurm calls in its commands and for steps; those for jobs are in job_hooks.c. Which hook
 // runs in which process and as whom is told in docs/path-of-an-image.md; what Slurm makes of their return
 // values in docs/decisions/0002.
+#include "command_options.h"
 #include "helper.h"
-#include "image_options.h"
 #include "pyxis_rank.h"
 #include "save_wait.h"
 #include "settings.h"
 #include "step.h"
+#include "step_options.h"
 #include "task_entry.h"
 #include "tree_directory.h"
 
@@ -30,7 +31,7 @@ static struct settings settings;
 // Whether the ranks are to run in an image. Only what was asked for can be missing: with `requested` a rank
 // runs in the image of `choice` or not at all.
 static bool requested;
-static struct image_choice choice;
+static struct step_choice choice;
 static struct step *step;
 // Of slurmstepd, which the ranks have as their parent.
 static pid_t slurmstepd;
@@ -57,8 +58,10 @@ int slurm_spank_init(spank_t spank, int argc, char **argv) {
         // Whichever option is used, what is wrong is to be said.
         settings = settings_of_all_dialects;
     }
-    if (in_allocation_command() || spank_context() == S_CTX_REMOTE)
-        image_options_register(spank, &settings);
+    if (in_allocation_command())
+        command_options_register(spank, &settings);
+    else if (spank_context() == S_CTX_REMOTE)
+        step_options_register(spank, &settings);
     return 0;
 }
 
@@ -74,30 +77,30 @@ static void prepare_step(spank_t spank) {
     struct error err;
     slurmstepd = getpid();
     // Before anything that can fail: a failure stops only a step that is known to want an image.
-    if (image_options_receive(spank, &err) != 0)
+    if (step_options_receive(spank, &err) != 0)
         defer(&err);
-    requested = image_options_wanted();
+    requested = step_options_wanted();
     if (spank_get_item(spank, S_JOB_STEPID, &step_id) != ESPANK_SUCCESS ||
         spank_get_item(spank, S_JOB_LOCAL_TASK_COUNT, &ranks) != ESPANK_SUCCESS) {
         error_set(&err, "Slurm does not say which step this is");
         defer(&err);
         return;
     }
-    bool on_host = is_batch(step_id) ? !image_options_include_batch(settings.batch_in_container)
-                                     : step_id == EXTERN_STEP;
+    bool on_host =
+        is_batch(step_id) ? !step_options_include_batch(settings.batch_in_container) : step_id == EXTERN_STEP;
     if (on_host && !failed)
         requested = false;
     if (!requested || failed)
         return;
-    if (image_options_read(&choice, &err) != 0 || step_create(&step, ranks, &err) != 0)
+    if (step_options_read(&choice, &err) != 0 || step_create(&step, ranks, &err) != 0)
         defer(&err);
 }
 
 // Whether nothing speaks against starting the job. Wrong settings do so only if there is an image.
 static int conclude(spank_t spank) {
     struct error err;
-    int result = image_options_conclude(spank, &err);
-    if (failed && image_options_wanted()) {
+    int result = command_options_conclude(spank, &err);
+    if (failed && command_options_wanted()) {
         err = deferred;
         result = -1;
     }
@@ -189,7 +192,7 @@ static void refuse(spank_t spank, const struct error *err) {
         snprintf(node, sizeof node, "this node");
     if (err)
         slurm_error("stowage: %s: %s", node, err->text);
-    if (err && image_options_are_pyxis())
+    if (err && step_options_are_pyxis())
         slurm_error("pyxis: couldn't start container");
     _exit(1);
 }
@@ -218,8 +221,8 @@ int slurm_spank_task_init(spank_t spank, int argc, char **argv) {
         // The rank that led has said why.
         refuse(spank, NULL);
     }
-    image_options_forget_once(spank);
-    if (image_options_are_pyxis() && pyxis_rank_prepare(spank, step_container(step), &err) != 0)
+    step_options_forget_once(spank);
+    if (step_options_are_pyxis() && pyxis_rank_prepare(spank, step_container(step), &err) != 0)
         refuse(spank, &err);
     if (save_wait_split(step, &err) != 0 || task_entry(spank, &settings, step, &err) != 0)
         refuse(spank, &err);

@@ -1,5 +1,5 @@
 #include "pyxis_rank.h"
-#include "image_options.h"
+#include "step_options.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -9,7 +9,7 @@ enum { NUMBER_MAX = 16 };
 static void forget_locale(spank_t spank) {
     static const char *const NAMES[] = {"LANG", "LANGUAGE", "LC_ALL"};
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
-        if (!image_options_name_variable(NAMES[i]))
+        if (!step_options_name_variable(NAMES[i]))
             spank_unsetenv(spank, NAMES[i]);
     }
 }

@@ -120,6 +120,12 @@ int switch_value(const struct option_switch *option, const char *argument, char 
     return 0;
 }
 
+char *switch_value_or_text(const struct option_switch *option, const char *argument) {
+    struct error ignored;
+    char *value = NULL;
+    return switch_value(option, argument, &value, &ignored) == 0 ? value : strdup(argument ? argument : "");
+}
+
 int switch_blame(const struct option_switch *option, struct error *err) {
     if (option->dialect == DIALECT_STOWAGE || option->id == OPTION_COUNT)
         return -1;

@@ -30,6 +30,9 @@ extern const struct option_switch option_switches[SWITCH_COUNT];
 // What the switch gives our own option, to be freed, or NULL for nothing. The argument may be NULL.
 int switch_value(const struct option_switch *option, const char *argument, char **value, struct error *err);
 
+// The same, or the argument as it is, to be found bad later, if it cannot be used.
+char *switch_value_or_text(const struct option_switch *option, const char *argument);
+
 // Lets a sentence about our own option be about the switch that was written. Returns -1.
 int switch_blame(const struct option_switch *option, struct error *err);
 
