@@ -165,10 +165,10 @@ describe('what the user asks for', () => {
       new Uint8Array(),
       parseConfigFile(config, 'x'),
     );
-  const variable = (given: Record<string, string>, name: string) =>
-    plan(given).environment.find((entry) => entry.name === name);
-  const shown = (given: Record<string, string>, where = host) =>
-    plan(given, '', where)
+  const variable = (given: Record<string, string>, name: string, config = '') =>
+    plan(given, config).environment.find((entry) => entry.name === name);
+  const shown = (given: Record<string, string>, where = host, config = '') =>
+    plan(given, config, where)
       .mounts.map(({ target }) => target)
       .filter((target) => !always.includes(target));
 
@@ -249,6 +249,14 @@ describe('what the user asks for', () => {
     assert.equal(variable({ home: 'no' }, 'HOME')?.value, '/');
     assert.equal(variable({ home: 'no', root: 'yes' }, 'HOME')?.value, '/root');
     assert.equal(variable({ home: 'no', env: 'HOME=/x' }, 'HOME')?.value, '/x');
+  });
+
+  it('may be a container with the home directory, whatever the site has for others', () => {
+    const without = '[container]\nhome = false';
+    assert.deepEqual(shown({}, host, without), ['/home/a/job']);
+    assert.equal(variable({}, 'HOME', without)?.value, '/');
+    assert.deepEqual(shown({ home: 'yes' }, host, without), ['/home/a']);
+    assert.equal(variable({ home: 'yes' }, 'HOME', without), undefined);
   });
 
   it('may be another working directory', () => {

@@ -73,6 +73,8 @@ export interface LimitsConfig {
 
 /** For callers who do not say. */
 export interface ContainerConfig {
+  /** Whether ranks see the user's home directory. */
+  home: boolean;
   /** Whether ranks can write to their copy of the image. */
   writable: boolean;
 }

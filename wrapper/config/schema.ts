@@ -78,6 +78,7 @@ export const configSchema = closed({
     squashfs: { type: 'string', enum: ['unpack', 'mount'], default: 'unpack' },
   }),
   container: section({
+    home: { type: 'boolean', default: true },
     writable: { type: 'boolean', default: true },
   }),
   short_names: section({
@@ -168,7 +169,7 @@ export interface ConfigFile {
   limits: { requests: number; requests_per_user: number };
   budget: { max_bytes: number; max_inodes: number; max_seconds: number; max_depth: number };
   image: { squashfs: 'unpack' | 'mount' };
-  container: { writable: boolean };
+  container: { home: boolean; writable: boolean };
   short_names: { registry: string; aliases: Record<string, string> };
   policy: { allow: string[]; deny: string[]; deny_options: string[]; message: string };
   registries: Record<

@@ -36,15 +36,16 @@ const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 
 /**
  * How the job's environment changes on the way in: what the image sets wins over what the job has, what devices set
- * over both, and what the user asked for over all. `name` is what the image is called in full.
+ * over both, and what the user asked for over all. `name` is what the image is called in full; `home`: whether the home directory is shown.
  */
 export function planEnvironment(
   image: Image,
   name: string,
   { options, devices }: Pick<Wishes, 'options' | 'devices'>,
+  home: boolean,
 ): EnvironmentPlan {
   const set = new Map([['PATH', defaultPath], ...ofImage(image)]);
-  if (!options.home && !set.has('HOME')) set.set('HOME', options.root ? '/root' : '/');
+  if (!home && !set.has('HOME')) set.set('HOME', options.root ? '/root' : '/');
   for (const variable of devices.environment) set.set(variable.name, variable.value);
   const ofJob = new Set<string>();
   for (const { name: variable, value } of options.environment) {

@@ -70,7 +70,8 @@ export function planContainer(
   config: Config,
 ): ContainerPlan {
   const { host, options, devices } = wishes;
-  const environment = planEnvironment(image, name, wishes);
+  const home = options.home ?? config.container.home;
+  const environment = planEnvironment(image, name, wishes, home);
   return {
     canonicalReference: name,
     imageDigest: image.digest,
@@ -84,7 +85,7 @@ export function planContainer(
       command: image.config.command,
       platform: describePlatform(image.config.platform),
     },
-    mounts: [...planMounts(host, config.mounts, options.home), ...devices.mounts, ...wishes.mounts],
+    mounts: [...planMounts(host, config.mounts, home), ...devices.mounts, ...wishes.mounts],
     unsetEnvironment: environment.unset,
     environment: environment.set,
     workingDirectory: cleanInsideRoot(

@@ -31,8 +31,8 @@ export interface ContainerOptions {
   /** Absolute, as it was written, or `workdirOfImage`. */
   workingDirectory: string | undefined;
   environment: readonly EnvSpec[];
-  home: boolean;
-  /** Undefined for what the site says. */
+  /** This and the next: undefined for what the site says. */
+  home: boolean | undefined;
   writable: boolean | undefined;
   root: boolean;
   entrypoint: boolean;
@@ -45,7 +45,7 @@ export const noOptions: ContainerOptions = {
   mounts: [],
   workingDirectory: undefined,
   environment: [],
-  home: true,
+  home: undefined,
   writable: undefined,
   root: false,
   entrypoint: false,
