@@ -2,7 +2,6 @@
 #include "protocol.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 _Static_assert((int)PULL_OF_SITE == (int)STOWAGE__V1__PULL_POLICY__PULL_POLICY_UNSPECIFIED &&
                    (int)PULL_MISSING == (int)STOWAGE__V1__PULL_POLICY__PULL_POLICY_MISSING &&
@@ -10,25 +9,17 @@ _Static_assert((int)PULL_OF_SITE == (int)STOWAGE__V1__PULL_POLICY__PULL_POLICY_U
                    (int)PULL_NEVER == (int)STOWAGE__V1__PULL_POLICY__PULL_POLICY_NEVER,
                "the plugin numbers policies as the contract does");
 
-// What only stowage-enter deals with.
-static bool is_own(const char *name) {
-    return strcmp(name, "name") == 0 || strcmp(name, "save") == 0;
-}
-
 static void fill_options(struct prepare_request *request, const struct options *options) {
-    size_t count = 0;
     for (size_t i = 0; i < options->given_count; i++) {
-        if (is_own(options->given[i].name))
-            continue;
-        Stowage__V1__Option *option = &request->options[count];
+        Stowage__V1__Option *option = &request->options[i];
         stowage__v1__option__init(option);
         option->name = options->given[i].name;
         option->value = (char *)options->given[i].value;
         if (options->given[i].origin)
             option->origin = (char *)options->given[i].origin;
-        request->option_pointers[count++] = option;
+        request->option_pointers[i] = option;
     }
-    request->message.n_options = count;
+    request->message.n_options = options->given_count;
     request->message.options = request->option_pointers;
 }
 

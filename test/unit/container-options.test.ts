@@ -127,4 +127,13 @@ describe("the site's policy for options", () => {
     check('workdir', '/');
     check('root', 'no');
   });
+
+  it('takes "no" for what it is: a name, where no flag is meant', () => {
+    for (const name of ['env', 'name']) {
+      assert.throws(
+        () => refuseDeniedOptions({ ...policy, denyOptions: [name] }, [{ name, value: 'no', origin: '' }]),
+        isCode('option-denied', new RegExp(`^--image-${name} may not`)),
+      );
+    }
+  });
 });

@@ -126,6 +126,15 @@ describe('stowage-enter, with a name for the container', () => {
     assert.equal(read(second, '/new'), 'seen by both');
   });
 
+  it('tells stowaged, which may refuse it, of each step', async () => {
+    await start('x');
+    await start('x:exec', { withoutImage: true });
+    assert.deepEqual(
+      requests.map(({ options }) => options.map(({ name, value }) => [name, value])),
+      [[['name', 'x']], [['name', 'x:exec']]],
+    );
+  });
+
   it('goes on running when the step that started it has ended, and is joined then', async () => {
     const first = await start('x');
     const second = await start('x');
@@ -239,14 +248,14 @@ describe('stowage-enter, with a name for the container', () => {
     // What shapes the container is asked for as it was then.
     assert.deepEqual(
       requests.at(-1)?.options.map(({ name, value }) => `${name}=${value}`),
-      ['env=A=B', 'mount=/a:/b', 'root=yes'],
+      ['name=x', 'env=A=B', 'mount=/a:/b', 'root=yes'],
     );
     await first.end();
     await joined.end();
     await start('x', { more: ['mount=/c:/d'] });
     assert.deepEqual(
       requests.at(-1)?.options.map(({ name, value }) => `${name}=${value}`),
-      ['mount=/c:/d'],
+      ['name=x', 'mount=/c:/d'],
     );
   });
 

@@ -3,7 +3,7 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_pr
 import { once } from 'node:events';
 import fs from 'node:fs';
 
-import type { PrepareResponseMessage } from '../../wrapper/rpc/definitions.js';
+import type { PrepareRequestMessage, PrepareResponseMessage } from '../../wrapper/rpc/definitions.js';
 import { waitFor } from '../cluster/wait.js';
 import {
   type Container,
@@ -24,6 +24,7 @@ describe('stowage-enter, saving the container', () => {
   let directory: string;
   let steps: ChildProcess[];
   let plan: Plan;
+  let request: PrepareRequestMessage | undefined;
   /** What was said in the step's output. */
   let said: string;
 
@@ -62,6 +63,7 @@ describe('stowage-enter, saving the container', () => {
     };
     await sandbox().serve(
       listenGrpc(sandbox().socket, (call) => {
+        request = call.request;
         call.write(welcome);
         call.write({ plan });
         call.end();
@@ -171,6 +173,12 @@ mkdir shut; echo y >shut/in; chmod 000 shut; chmod 4755 busybox || true; echo mo
       assert.deepEqual(fs.readdirSync(directory), [name]);
       expectChanged(unsquash(`${directory}/${name}`));
     });
+
+  it('tells stowaged, which may refuse it', async () => {
+    await start('x.tar');
+    const options = request?.options.map(({ name, value }) => [name, value]);
+    assert.deepEqual(options, [['save', 'x.tar']]);
+  });
 
   it('writes an OCI archive that skopeo reads, with the configuration of the image', async () => {
     const container = await start('x.tar');

@@ -195,14 +195,14 @@ describe('stowage-enter, with settings files', () => {
     it('makes no call if there is nothing to be read', async () => {
       const options = await serve(() => assert.fail('a call'));
       await sandbox().succeed(options);
-      assert.deepEqual(prepared.map(optionsOf), [['root=yes']]);
+      assert.deepEqual(prepared.map(optionsOf), [['root=yes', 'name=kept']]);
     });
 
     it('sends the text of its files and the variables in it, and no others', async () => {
       const options = await serve(({ reference, options: given }) => ({ reference, options: given }));
       write(own('config.toml'), 'workdir = "/${PROJECT}/${NOPE}"');
       await sandbox().succeed(options);
-      assert.deepEqual(prepared.map(optionsOf), [['root=yes']]);
+      assert.deepEqual(prepared.map(optionsOf), [['root=yes', 'name=kept']]);
       const [request] = asked;
       assert.ok(request);
       assert.deepEqual(optionsOf(request), ['root=yes', 'name=kept']);

@@ -87,4 +87,28 @@ describe('stowaged, with options', () => {
     );
     assert.equal((await plan(option('root', 'no'))).rootUser, false);
   });
+
+  for (const [name, value] of [
+    ['mount', '/data'],
+    ['workdir', '/data'],
+    ['env', 'A=1'],
+    ['home', 'yes'],
+    ['writable', 'yes'],
+    ['root', 'yes'],
+    ['entrypoint', 'yes'],
+    ['device', 'none'],
+    ['name', 'x'],
+    ['save', '/data/x.tar'],
+    ['unshare', 'net'],
+  ] as const) {
+    it(`takes --image-${name}, unless the site denies it`, async () => {
+      await plan(option(name, value));
+      await daemon.stopDaemon();
+      await daemon.startDaemon(`[policy]\ndeny_options = ["${name}"]`);
+      await assert.rejects(
+        plan(option(name, value)),
+        failure(status.PERMISSION_DENIED, 'option-denied', new RegExp(`^--image-${name} may not be used`)),
+      );
+    });
+  }
 });

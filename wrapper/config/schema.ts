@@ -1,3 +1,5 @@
+import { optionNames } from '../settings/options.js';
+
 const absolutePath = { type: 'string', pattern: '^/', maxLength: 4095 } as const;
 
 function closed<Properties>(properties: Properties) {
@@ -92,7 +94,7 @@ export const configSchema = closed({
       type: 'array',
       items: {
         type: 'string',
-        enum: ['mount', 'workdir', 'env', 'writable', 'root', 'entrypoint', 'device', 'unshare'],
+        enum: optionNames,
       },
       default: [],
     },

@@ -54,23 +54,37 @@ export const noOptions: ContainerOptions = {
 };
 
 /** How the value of each option becomes part of the whole. */
-const readers = {
-  mount: (value, refuse, { mounts }, origin) => ({ mounts: addMounts(mounts, value, refuse, origin) }),
-  workdir: (value, refuse) => ({ workingDirectory: parseWorkdir(value, refuse) }),
-  env: (value, refuse, { environment }) => ({ environment: [...environment, ...parseEnv(value, refuse)] }),
-  home: (value, refuse) => ({ home: parseFlag(value, refuse) }),
-  writable: (value, refuse) => ({ writable: parseFlag(value, refuse) }),
-  root: (value, refuse) => ({ root: parseFlag(value, refuse) }),
-  entrypoint: (value, refuse) => ({ entrypoint: parseFlag(value, refuse) }),
-  device: (value, refuse, { devices = [] }) => ({ devices: [...devices, ...splitList(value, refuse)] }),
-  unshare: (value, refuse) => ({ unshare: parseNamespaces(value, refuse) }),
-} satisfies Record<
+type Readers = Record<
   string,
   (value: string, refuse: Refuse, before: ContainerOptions, origin: string) => Partial<ContainerOptions>
 >;
 
+const flagReaders = {
+  home: (value, refuse) => ({ home: parseFlag(value, refuse) }),
+  writable: (value, refuse) => ({ writable: parseFlag(value, refuse) }),
+  root: (value, refuse) => ({ root: parseFlag(value, refuse) }),
+  entrypoint: (value, refuse) => ({ entrypoint: parseFlag(value, refuse) }),
+} satisfies Readers;
+
+const readers = {
+  mount: (value, refuse, { mounts }, origin) => ({ mounts: addMounts(mounts, value, refuse, origin) }),
+  workdir: (value, refuse) => ({ workingDirectory: parseWorkdir(value, refuse) }),
+  env: (value, refuse, { environment }) => ({ environment: [...environment, ...parseEnv(value, refuse)] }),
+  ...flagReaders,
+  device: (value, refuse, { devices = [] }) => ({ devices: [...devices, ...splitList(value, refuse)] }),
+  unshare: (value, refuse) => ({ unshare: parseNamespaces(value, refuse) }),
+  // stowage-enter does what these ask for, if the policy lets it.
+  name: () => ({}),
+  save: () => ({}),
+} satisfies Readers;
+
 export type OptionName = keyof typeof readers;
 export const optionNames = Object.keys(readers) as readonly OptionName[];
+
+/** Whether its values are "yes" and "no". */
+export function isFlag(name: string): boolean {
+  return Object.hasOwn(flagReaders, name);
+}
 
 export function isOptionName(name: string): name is OptionName {
   return Object.hasOwn(readers, name);
