@@ -140,7 +140,7 @@ int slurm_spank_task_init_privileged(spank_t spank, int argc, char **argv) {
 static int lead(spank_t spank, pid_t *helper, struct error *err) {
     struct helper_request request = {.image = choice.image,
                                      .pull = choice.pull,
-                                     .pyxis = image_options_are_pyxis(),
+                                     .pyxis = step_options_are_pyxis(),
                                      .options = choice.options,
                                      .slurmstepd = slurmstepd};
     uint32_t node = 0;
