@@ -209,7 +209,9 @@ describe('Provenance', () => {
     const scopes = Array.from({ length: 40 }, (_, i) => `host/app${i}`);
     await Promise.all([...scopes, ...scopes].map((scope) => provenance.add(digest, scope)));
     assert.deepEqual([...provenance.scopesOf(digest)].sort(), scopes.sort());
-    assert.equal((await readdir(join(directory, 'sha256'))).length, 1);
+    const [name = '', ...others] = await readdir(join(directory, 'sha256'));
+    assert.deepEqual(others, []);
+    assert.equal((await stat(join(directory, 'sha256', name))).mode & 0o777, 0o600);
   });
 
   it('keeps the newest of too many', async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readlinkSync } from 'node:fs';
+import { fstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { status } from '@grpc/grpc-js';
@@ -15,7 +15,7 @@ function draftsIn(directory: string): number {
   return readdirSync('/proc/self/fd').filter((fd) => {
     try {
       const path = readlinkSync(`/proc/self/fd/${fd}`);
-      return path.startsWith(`${directory}/store/blobs`) && path.endsWith(' (deleted)');
+      return path.startsWith(`${directory}/store/blobs`) && fstatSync(Number(fd)).nlink === 0;
     } catch {
       return false;
     }

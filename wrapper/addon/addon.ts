@@ -37,8 +37,6 @@ interface Addon {
   openTemporary(directory: string): number;
   /** linkat(2): names a file of openTemporary; EEXIST if the name is taken. */
   linkTemporary(fd: number, path: string): void;
-  /** Resolves when the text is at the end of the file, made with mode 0600 if there is none, and on the disk. */
-  appendDurably(path: string, text: string): Promise<void>;
   /** fsync(2) of a directory: resolves when the names in it are on the disk. */
   syncDirectory(path: string): Promise<void>;
   /** malloc_trim(3): gives freed memory back to the system. */

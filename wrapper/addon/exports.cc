@@ -1,7 +1,7 @@
 #include "digest_writer.h"
-#include "durable_file.h"
 #include "file_system.h"
 #include "heap.h"
+#include "sync_directory.h"
 #include "unix_socket.h"
 
 static Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
@@ -11,7 +11,6 @@ static Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
     exports.Set("sendDatagram", Napi::Function::New(env, SendDatagram, "sendDatagram"));
     exports.Set("lockFile", Napi::Function::New(env, LockFile, "lockFile"));
     exports.Set("openTemporary", Napi::Function::New(env, OpenTemporary, "openTemporary"));
-    exports.Set("appendDurably", Napi::Function::New(env, AppendDurably, "appendDurably"));
     exports.Set("syncDirectory", Napi::Function::New(env, SyncDirectory, "syncDirectory"));
     exports.Set("trimHeap", Napi::Function::New(env, TrimHeap, "trimHeap"));
     exports.Set("DigestWriter", DigestWriter::Define(env));

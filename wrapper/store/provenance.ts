@@ -1,18 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { appendFileSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, opendir, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 
-import { addon } from '../addon/addon.js';
 import { systemErrorCode } from '../error.js';
 import { algorithms, isDigest, splitDigest } from '../image/digest.js';
 import { formatOrigins, mostScopes, parseOrigins, withScope } from './origins.js';
-import { syncDirectory } from './sync-directory.js';
 
 /**
- * From which scopes each blob was delivered: DIRECTORY/ALGORITHM/HEX. What is written stays after a crash; what
- * was lost, or is not complete, counts as never written. Throws the system's errors. A look at one file is taken at
- * once: to hand it to another thread takes longer.
+ * From which scopes each blob was delivered: DIRECTORY/ALGORITHM/HEX. Nobody waits for the disk to have it: what is
+ * lost with the machine's power, or is not complete, counts as never written. Throws the system's errors. A look at one
+ * file, or a line more in it, is done at once: to hand it to another thread takes longer.
  */
 export class Provenance {
   /** Two writers of one file in this process follow each other. */
@@ -73,9 +71,8 @@ export class Provenance {
     const mayGrow = text === formatOrigins(scopes) && scopes.size < mostScopes;
     const target = mayGrow ? path : `${path}.${randomBytes(8).toString('hex')}`;
     const all = withScope(scopes, scope);
-    await addon.appendDurably(target, formatOrigins(mayGrow ? [scope] : all));
+    appendFileSync(target, formatOrigins(mayGrow ? [scope] : all), { mode: 0o600 });
     if (!mayGrow) await rename(target, path);
-    if (!mayGrow || text === '') await syncDirectory(dirname(path));
   }
 
   #text(digest: string): string {
