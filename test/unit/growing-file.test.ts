@@ -21,10 +21,11 @@ describe('a file that grows', () => {
     const fd = openSync(path, 'w');
     const writer = new addon.DigestWriter(fd, 'sha512');
     const progress: number[] = [];
-    const file = new GrowingFile(fd, writer, (writtenBytes) => progress.push(writtenBytes));
+    const file = new GrowingFile(fd, writer, (writtenBytes) => progress.push(writtenBytes), 1000);
     for (let at = 0, step = 1; at < bytes.length; at += step, step = (step * 7) % 100_003)
       await file.append(bytes.subarray(at, at + step));
     await file.flush();
+    await file.settle();
     closeSync(fd);
     assert.ok(readFileSync(path).equals(bytes));
     assert.equal(writer.end(), createHash('sha512').update(bytes).digest('hex'));
@@ -37,7 +38,7 @@ describe('a file that grows', () => {
 
   it('tells of a write that failed, now or with the next bytes', async () => {
     const fd = openSync('/dev/full', 'w');
-    const file = new GrowingFile(fd, new addon.DigestWriter(fd, 'sha256'), () => undefined);
+    const file = new GrowingFile(fd, new addon.DigestWriter(fd, 'sha256'), () => undefined, Infinity);
     await file.append(Buffer.from('x'));
     await assert.rejects(file.flush(), { code: 'ENOSPC' });
     await assert.rejects(file.append(Buffer.from('y')), { code: 'ENOSPC' });

@@ -34,7 +34,7 @@ describe('memory for what is read', () => {
   it('is given back by a file when it is written', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'memory-'));
     const fd = openSync(join(directory, 'file'), 'w');
-    const file = new GrowingFile(fd, new addon.DigestWriter(fd, 'sha256'), () => undefined);
+    const file = new GrowingFile(fd, new addon.DigestWriter(fd, 'sha256'), () => undefined, Infinity);
     const piece = readMemory.take();
     await file.append(piece.subarray(0, 1000));
     await file.flush();

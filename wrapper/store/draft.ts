@@ -50,7 +50,7 @@ export class Draft {
     const attempt = (async () => {
       await before;
       if (this.#complete) return;
-      const written = await writeBlob(this.fd, expected, bytes, onProgress);
+      const written = await writeBlob(this.fd, expected, bytes, onProgress, later ? 'later' : 'awaited');
       if (!later) await written.settle();
       publish(this.fd, path);
       if (!later) await syncDirectory(dirname(path));

@@ -10,9 +10,6 @@ const syncFile = promisify(fsync);
 /** What may wait to be written, of memory: a chunk may be a small part of what it holds. */
 const mostWaitingBytes = 2 * 1024 * 1024;
 
-/** So that little is left to be waited for when all is written, the disk begins after each of these. */
-const syncEveryBytes = 32 * 1024 * 1024;
-
 /**
  * Writes a file from its beginning, in order, while the next bytes are on their way: what comes during one write goes
  * with the next. Who reads the file while it grows waits for no buffer to fill.
@@ -30,11 +27,15 @@ export class GrowingFile {
   #isSyncing = false;
   #failure: { error: unknown } | undefined;
 
-  /** `writer` is that of the same file; `onProgress` hears how many bytes are in it. */
+  /**
+   * `writer` is that of the same file; `onProgress` hears how many bytes are in it. After each `syncEveryBytes` the disk
+   * begins, so that no more than about those are left when all is written.
+   */
   constructor(
     private readonly fd: number,
     private readonly writer: DigestWriter,
     private readonly onProgress: (writtenBytes: number) => void,
+    private readonly syncEveryBytes: number,
   ) {}
 
   /**
@@ -85,7 +86,7 @@ export class GrowingFile {
         this.#writtenBytes += bytes;
         for (const each of buffers) readMemory.giveBack(each);
         this.onProgress(this.#writtenBytes);
-        if (!this.#isSyncing && this.#writtenBytes - this.#syncedBytes >= syncEveryBytes)
+        if (!this.#isSyncing && this.#writtenBytes - this.#syncedBytes >= this.syncEveryBytes)
           this.#syncing = this.#sync();
       }
     } catch (error) {
