@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 
 import { readMemory } from './read-memory.js';
 
-/** The most that one read of a connection brings. */
+/** What one read of a connection should have room for. */
 export const readBytes = 256 * 1024;
 
 /** What has come is passed on after so long, though there is room for more: others follow a layer as it grows. */
@@ -14,8 +14,12 @@ const nothing = Buffer.alloc(0);
 /** A body of known length, taken from its connection without Node's parser, which copies what it passes on. */
 export class DirectBody {
   #missingBytes: number;
+  readonly #full: Buffer[] = [];
+  /** What the connection is read into, from #filledBytes on. */
   #target = readMemory.take();
   #filledBytes = 0;
+  /** What of #target was passed on already. */
+  #passedBytes = 0;
   #hasExcess = false;
   #failure: Error | undefined;
   #wake: (() => void) | undefined;
@@ -36,19 +40,26 @@ export class DirectBody {
     socket.once('close', this.#onClose);
   }
 
-  /** Takes what came. Returns whether there is room for one more read. */
+  /** Where the next read of the connection belongs; undefined if it does not belong to this body. */
+  get room(): Buffer | undefined {
+    return this.#missingBytes > 0 ? this.#target.subarray(this.#filledBytes) : undefined;
+  }
+
+  /** Takes what came: into `room`, or elsewhere, and then no more than readBytes. Returns whether to read on. */
   receive(bytes: Buffer): boolean {
     const own = bytes.subarray(0, this.#missingBytes);
-    const copied = own.copy(this.#target, this.#filledBytes);
-    this.#filledBytes += copied;
-    this.#missingBytes -= copied;
+    if (own.buffer !== this.#target.buffer) own.copy(this.#target, this.#filledBytes);
+    this.#filledBytes += own.length;
+    this.#missingBytes -= own.length;
     this.#hasExcess ||= own.length < bytes.length;
-    // TLS passes on what it has decrypted, asked or not; the room for one more read is more than that.
-    if (copied < own.length) this.stop(new Error('more came than there was room for'));
-    if (this.#hasRoom) {
+    if (this.#missingBytes > 0 && this.#target.length - this.#filledBytes >= readBytes) {
       this.#gather();
       return true;
     }
+    this.#full.push(this.#target.subarray(this.#passedBytes, this.#filledBytes));
+    this.#target = this.#missingBytes > 0 ? readMemory.take() : nothing;
+    this.#filledBytes = 0;
+    this.#passedBytes = 0;
     this.#wakeUp();
     return false;
   }
@@ -59,9 +70,8 @@ export class DirectBody {
       for (let chunk; (chunk = await this.#next()).length > 0;) yield chunk;
       await this.#finish();
     } finally {
-      if (this.#missingBytes > 0 || this.#filledBytes > 0) this.stop();
-      readMemory.giveBack(this.#target);
-      this.#target = nothing;
+      if (this.#missingBytes > 0 || this.#full.length > 0) this.stop();
+      for (const chunk of this.#full.splice(0)) readMemory.giveBack(chunk);
     }
   }
 
@@ -70,27 +80,27 @@ export class DirectBody {
     this.socket.destroy(reason);
   }
 
-  get #hasRoom(): boolean {
-    return this.#missingBytes > 0 && this.#target.length - this.#filledBytes >= readBytes;
-  }
-
   /** Empty at the end. */
   async #next(): Promise<Buffer> {
-    if (this.#hasRoom && !this.#failure) {
-      if (this.#filledBytes > 0) this.#gather();
+    if (this.#full.length === 0 && this.#missingBytes > 0 && !this.#failure) {
+      if (this.#filledBytes > this.#passedBytes) this.#gather();
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
         this.socket.resume();
       });
     }
-    if (this.#filledBytes === 0) {
-      if (this.#missingBytes > 0 && this.#failure) throw this.#failure;
-      return nothing;
-    }
-    const chunk = this.#target.subarray(0, this.#filledBytes);
-    this.#target = this.#missingBytes > 0 ? readMemory.take() : nothing;
-    this.#filledBytes = 0;
+    const chunk = this.#full.shift() ?? this.#copyOfBegun();
+    if (chunk.length === 0 && this.#missingBytes > 0 && this.#failure) throw this.#failure;
     return chunk;
+  }
+
+  /** The connection is read into the rest of the piece, so the reader must not give that one back. */
+  #copyOfBegun(): Buffer {
+    const begun = this.#target.subarray(this.#passedBytes, this.#filledBytes);
+    if (begun.length === 0) return nothing;
+    this.#passedBytes = this.#filledBytes;
+    const copy = readMemory.take();
+    return copy.subarray(0, begun.copy(copy));
   }
 
   #gather(): void {

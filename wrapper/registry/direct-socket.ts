@@ -5,8 +5,8 @@ import type { Duplex } from 'node:stream';
 import { DirectBody, readBytes } from './direct-body.js';
 import { HeadEnd } from './head-end.js';
 
-/** Of all connections: whatever a read brings is passed on, or copied, before the next one. */
-const buffer = Buffer.allocUnsafeSlow(readBytes);
+/** Of all connections, but for bodies: whatever a read brings is passed on, or copied, before the next one. */
+const shared = Buffer.allocUnsafeSlow(readBytes);
 
 /** Shorter bodies are not worth it. */
 const leastBytes = 64 * 1024;
@@ -20,16 +20,21 @@ const known = new WeakMap<Duplex, DirectSocket>();
 export class DirectSocket {
   #head: HeadEnd | undefined;
   #body: DirectBody | undefined;
+  private readonly socket: Socket;
 
-  private constructor(private readonly socket: Socket) {}
+  private constructor(connect: (onread: OnReadOpts) => Socket) {
+    this.socket = connect({
+      // Node asks for it when it connects, and again after each read.
+      buffer: () => this.#body?.room ?? shared,
+      callback: (count, { buffer, byteOffset }) => this.#receive(Buffer.from(buffer, byteOffset, count)),
+    });
+  }
 
   /** Makes a connection by `connect`, which must pass `onread` on to net.connect or tls.connect. */
   static make(connect: (onread: OnReadOpts) => Socket): Socket {
-    const callback = (count: number): boolean => direct.#receive(buffer.subarray(0, count));
-    const socket = connect({ buffer, callback });
-    const direct = new DirectSocket(socket);
-    known.set(socket, direct);
-    return socket;
+    const direct = new DirectSocket(connect);
+    known.set(direct.socket, direct);
+    return direct.socket;
   }
 
   /** Undefined for a connection that was made otherwise. */
