@@ -20,10 +20,11 @@ import { unmountAll } from './mounts.js';
 import { startMunge } from './munge.js';
 import { hostsFile, makeNodeDirectories } from './node-directories.js';
 import { plugstackConf, type PluginOptions } from './plugstack.js';
+import { headAddress, networkFile, nodeAddress, nodeInterface, startNetworks } from './networks.js';
 import { freePorts } from './ports.js';
-import { startRegistry } from './registry.js';
+import { startRegistry, stopRegistry } from './registry.js';
 import { runAs, type RunOptions, type RunResult } from './run.js';
-import { nodeNames, slurmConf } from './slurm-conf.js';
+import { loopback, nodeNames, slurmConf, type SlurmAddresses } from './slurm-conf.js';
 import { nodeStates, slurmdName, startSlurmctld, startSlurmd, waitUntilIdle } from './slurm.js';
 import { stowageToml } from './stowage-toml.js';
 import { daemonName, startDaemon } from './stowaged.js';
@@ -46,6 +47,11 @@ export interface ClusterOptions {
   readonly gpus?: number;
   /** All that runs on the nodes shares one processor: namespaces are numbered in the order they are made. */
   readonly oneProcessor?: boolean;
+  /**
+   * Each node has a network of its own, as machines have, and they reach each other and what runs beside them, but nothing
+   * outside. Commands run in such a network, too. Default: all share the host's.
+   */
+  readonly ownNetworks?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -54,12 +60,13 @@ interface ClusterRecord {
   readonly nodes: number;
   readonly registryPort: number;
   readonly oneProcessor: boolean;
+  readonly ownNetworks: boolean;
 }
 
 export class Cluster {
   readonly layout: Layout;
   readonly nodes: readonly string[];
-  /** As image references begin: "localhost:23456". */
+  /** As image references begin, on the host and on nodes: "localhost:23456". */
   readonly registryHost: string;
   readonly #daemons: Daemons;
   readonly #record: ClusterRecord;
@@ -74,7 +81,8 @@ export class Cluster {
 
   /** Resolves whatever the exit code; see RunOptions for the defaults. */
   run(user: string, command: string | readonly string[], options?: RunOptions): Promise<RunResult> {
-    return runAs(user, command, { ...options, env: { ...this.environment(), ...options?.env } });
+    const network = networkFile(this.layout, this.#daemons);
+    return runAs(user, command, { ...options, network, env: { ...this.environment(), ...options?.env } });
   }
 
   /** What a user of the cluster has set. */
@@ -82,13 +90,13 @@ export class Cluster {
     return {
       SLURM_CONF: this.layout.slurmConf,
       REGISTRY: this.registryHost,
-      // Open MPI leaves the loopback interface out, and it is the one that all nodes on this host share.
-      OMPI_MCA_btl_tcp_if_include: 'lo',
+      // Open MPI leaves the loopback interface out, and it is the one that nodes share where they use the host's network.
+      OMPI_MCA_btl_tcp_if_include: this.#record.ownNetworks ? nodeInterface : 'lo',
     };
   }
 
   nodeStates(): Promise<Map<string, string>> {
-    return nodeStates(this.layout);
+    return nodeStates(this.layout, this.#daemons);
   }
 
   leftovers(): Leftovers {
@@ -97,7 +105,7 @@ export class Cluster {
 
   /** Resolves when every node could take a job; rejects when one is drained, down or still busy by then. */
   waitUntilIdle(timeoutMs = 15_000, signal?: AbortSignal): Promise<void> {
-    return waitUntilIdle(this.layout, this.nodes, timeoutMs, signal);
+    return waitUntilIdle(this.layout, this.#daemons, this.nodes, timeoutMs, signal);
   }
 
   /** stowaged on all nodes, or on those named. */
@@ -119,8 +127,9 @@ export class Cluster {
   }
 
   readonly registry = {
-    stop: () => this.#daemons.stop('registry'),
-    start: () => startRegistry(this.layout, this.#daemons, this.#record.registryPort),
+    stop: () => stopRegistry(this.#daemons, this.#nodesApart()),
+    start: (signal?: AbortSignal) =>
+      startRegistry(this.layout, this.#daemons, this.#record.registryPort, this.#nodesApart(), signal),
   };
 
   /** Steps that run live on. */
@@ -139,6 +148,11 @@ export class Cluster {
   /** Leaves no process, mount or file. */
   stop(): Promise<void> {
     return stopCluster(this.layout.state);
+  }
+
+  /** The nodes with a network of their own. */
+  #nodesApart(): readonly string[] {
+    return this.#record.ownNetworks ? this.nodes : [];
   }
 
   async #each(nodes: readonly string[], action: (node: string) => Promise<void>): Promise<void> {
@@ -170,39 +184,49 @@ const writeEnvironment = (layout: Layout, cluster: Cluster): void => {
 
 /** Starts a cluster in place of any that was left there, running or half dead. */
 export const startCluster = async (options: ClusterOptions = {}): Promise<Cluster> => {
-  const { stateDirectory = defaultStateDirectory(), nodes = 1, oneProcessor = false, signal } = options;
+  const { stateDirectory = defaultStateDirectory(), nodes = 1, signal } = options;
+  const { oneProcessor = false, ownNetworks = false } = options;
   if (process.getuid?.() !== 0)
     throw new ClusterError('a cluster needs daemons of several users: run this as root');
   process.umask(0o022);
   await stopCluster(stateDirectory);
   makeMissingUsers();
   const layout = layoutOf(stateDirectory);
-  for (const directory of [layout.data, layout.logs, layout.node, layout.nodes]) {
+  for (const directory of [layout.data, layout.logs, layout.node, layout.nodes, layout.networks]) {
     mkdirSync(directory, { recursive: true });
     chmodSync(directory, 0o755);
   }
 
-  const [registryPort = 0, slurmctld = 0, ...slurmd] = await freePorts(nodes + 2);
-  const record: ClusterRecord = { nodes, registryPort, oneProcessor };
+  const [registryPort = 0, slurmctldPort = 0, ...slurmdPorts] = await freePorts(nodes + 2);
+  const record: ClusterRecord = { nodes, registryPort, oneProcessor, ownNetworks };
   writeFileSync(recordFile(layout), JSON.stringify(record));
   const cluster = new Cluster(layout, record);
   const daemons = new Daemons(layout);
+  const hosts = cluster.nodes.map((name, index) => ({
+    name,
+    address: ownNetworks ? nodeAddress(index) : loopback,
+  }));
+  const addresses: SlurmAddresses = {
+    slurmctld: { address: ownNetworks ? headAddress : loopback, port: slurmctldPort },
+    slurmd: hosts.map(({ address }, index) => ({ address, port: slurmdPorts[index] ?? 0 })),
+  };
   try {
-    for (const node of cluster.nodes) makeNodeDirectories(layout, node, cluster.nodes);
-    writeFileSync(layout.hosts, hostsFile(cluster.nodes));
+    for (const host of hosts) makeNodeDirectories(layout, host, hosts);
+    writeFileSync(layout.hosts, hostsFile(hosts));
     makeGpus(layout, cluster.nodes, options.gpus ?? 0);
     install(layout.prefix);
-    writeFileSync(layout.slurmConf, await slurmConf(layout, { slurmctld, slurmd }, options));
+    writeFileSync(layout.slurmConf, await slurmConf(layout, addresses, options));
     for (const [name, content] of Object.entries(options.slurmFiles?.(layout) ?? {}))
       writeFileSync(`${layout.data}/${name}`, content);
     writeFileSync(layout.plugstackConf, plugstackConf(layout, options.plugin));
     writeFileSync(layout.stowageToml, stowageToml(layout, cluster.registryHost, options.stowageToml));
     writeEnvironment(layout, cluster);
 
+    if (ownNetworks) await startNetworks(layout, daemons, cluster.nodes, signal);
     await startMunge(layout, daemons, signal);
     startSlurmctld(layout, daemons);
     for (const node of cluster.nodes) startSlurmd(layout, daemons, node, record);
-    await Promise.all([startRegistry(layout, daemons, registryPort, signal), cluster.daemon.start()]);
+    await Promise.all([cluster.registry.start(signal), cluster.daemon.start()]);
     await cluster.waitUntilIdle(30_000, signal);
     return cluster;
   } catch (error) {

@@ -21,6 +21,8 @@ export interface Layout {
   /** What a node sees at `node` is in truth its directory below `nodes`: see node-namespace.ts. */
   readonly node: string;
   readonly nodes: string;
+  /** Where the networks of nodes are mounted, seen by the process alone that holds them: see networks.ts. */
+  readonly networks: string;
 }
 
 /** Not below /run or /tmp, which may be mounted noexec, and short, as socket paths end at 107 bytes. */
@@ -46,6 +48,7 @@ export const layoutOf = (stateDirectory: string): Layout => {
     hosts: `${data}/hosts`,
     node: `${data}/node`,
     nodes: `${data}/nodes`,
+    networks: `${data}/networks`,
   };
 };
 
@@ -54,6 +57,7 @@ export const nodePaths = (base: string) => ({
   base,
   hosts: `${base}/hosts`,
   tmp: `${base}/tmp`,
+  cgroup: `${base}/cgroup`,
   fuse: `${base}/fuse`,
   gpus: `${base}/gpus`,
   trees: `${base}/trees`,

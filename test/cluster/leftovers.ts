@@ -37,13 +37,14 @@ export const leftovers = (layout: Layout, daemons: Daemons, nodes: readonly stri
       if (isOurs(layout, mount)) mounts.add(`${mount.mountPoint} in the namespace of pid ${pid}`);
     }
   }
-  // A daemon's namespace holds what node-namespace.ts mounts, once each, and nothing else of ours.
+  // A daemon's namespace holds what node-namespace.ts and networks.ts mount, once each, and nothing else of ours.
   const expected = new Set([layout.node, nodePaths(layout.node).trees, '/tmp', '/etc/hosts', '/dev/fuse']);
   for (const pid of daemonPids) {
     if (pid === undefined) continue;
     const seen = new Set<string>();
     for (const mount of mountsOf(pid)) {
       if (!isOurs(layout, mount)) continue;
+      if (mount.mountPoint.startsWith(`${layout.networks}/`)) continue;
       if (!expected.has(mount.mountPoint) || seen.has(mount.mountPoint)) {
         mounts.add(`${mount.mountPoint} in the namespace of the daemon ${pid}`);
       }

@@ -10,16 +10,23 @@ const makeDirectory = (path: string, mode: number, uid: number, gid: number): vo
   chownSync(path, uid, gid);
 };
 
-/** hosts(5) in which each of these names leads here; the first is what this address is called. */
-export const hostsFile = (names: readonly string[]): string =>
-  [...names.map((name) => `127.0.0.1 ${name}`), readFileSync('/etc/hosts', 'utf8')].join('\n');
+/** A node and where it is reached. */
+export interface Host {
+  readonly name: string;
+  readonly address: string;
+}
+
+/** hosts(5): the first of several names with one address is what that address is called. */
+export const hostsFile = (hosts: readonly Host[]): string =>
+  [...hosts.map(({ name, address }) => `${address} ${name}`), readFileSync('/etc/hosts', 'utf8')].join('\n');
 
 /** What a node has before its daemons start, on the host below `layout.nodes`. */
-export const makeNodeDirectories = (layout: Layout, node: string, all: readonly string[]): void => {
-  const { fuse, hosts, tmp, run, store, trees } = nodePaths(`${layout.nodes}/${node}`);
+export const makeNodeDirectories = (layout: Layout, node: Host, all: readonly Host[]): void => {
+  const { cgroup, fuse, hosts, tmp, run, store, trees } = nodePaths(`${layout.nodes}/${node.name}`);
   const service = account(serviceUser);
   makeDirectory(tmp, 0o1777, 0, 0);
-  writeFileSync(hosts, hostsFile([node, ...all.filter((other) => other !== node)]));
+  makeDirectory(cgroup, 0o755, 0, 0);
+  writeFileSync(hosts, hostsFile([node, ...all.filter((other) => other.name !== node.name)]));
   // As udev makes it, for everybody; on a machine for tests it may be root's.
   execFileSync('mknod', ['--mode=666', fuse, 'c', '10', '229']);
   // RuntimeDirectory= and StateDirectory= of stowaged.service.

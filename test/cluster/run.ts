@@ -12,6 +12,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Default: nothing, as from /dev/null. */
   readonly stdin?: string;
+  /** File of the network namespace to run it in. Default: that of this process. */
+  readonly network?: string | undefined;
   /** Called with pieces of output as they come. */
   readonly onOutput?: (text: string, stream: 'stdout' | 'stderr') => void;
 }
@@ -34,12 +36,17 @@ export const runAs = (
   options: RunOptions = {},
 ): Promise<RunResult> => {
   const { uid, gid, home } = account(user);
-  const [program, ...args] = typeof command === 'string' ? ['bash', '-c', command] : command;
+  const argv = typeof command === 'string' ? ['bash', '-c', command] : command;
+  const { network } = options;
+  // Only root may enter it.
+  const [program, ...args] =
+    network === undefined
+      ? argv
+      : ['nsenter', `--net=${network}`, `--setgid=${gid}`, `--setuid=${uid}`, '--', ...argv];
   const start = performance.now();
   // A process group of its own, so that a kill reaches the children as well.
   const child = spawn(program ?? 'true', args, {
-    uid,
-    gid,
+    ...(network === undefined && { uid, gid }),
     cwd: options.cwd ?? home,
     detached: true,
     env: {

@@ -2,10 +2,19 @@ import { lookup } from 'node:dns/promises';
 import { hostname } from 'node:os';
 import type { Layout } from './layout.js';
 
-export interface SlurmPorts {
-  readonly slurmctld: number;
+/** What all nodes that use the host's network share. */
+export const loopback = '127.0.0.1';
+
+/** Where a daemon of Slurm listens. */
+export interface SlurmAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface SlurmAddresses {
+  readonly slurmctld: SlurmAddress;
   /** One for each node. */
-  readonly slurmd: readonly number[];
+  readonly slurmd: readonly SlurmAddress[];
 }
 
 /** Those of ClusterOptions that slurm.conf tells. */
@@ -33,15 +42,16 @@ const listenOnLoopback = async (): Promise<string> => {
 /** slurm.conf(5) for several nodes on one host. `extra` wins over what stands here; each node has that many GPUs. */
 export const slurmConf = async (
   layout: Layout,
-  ports: SlurmPorts,
+  { slurmctld, slurmd }: SlurmAddresses,
   { slurmConf: extra = {}, gpus = 0 }: NodeSettings,
 ): Promise<string> => {
   const host = hostname().split('.')[0] ?? 'localhost';
   const settings: Record<string, string> = {
     ClusterName: `stowage${layout.id}`,
-    SlurmctldHost: `${host}(127.0.0.1)`,
-    SlurmctldPort: String(ports.slurmctld),
-    CommunicationParameters: await listenOnLoopback(),
+    SlurmctldHost: `${host}(${slurmctld.address})`,
+    SlurmctldPort: String(slurmctld.port),
+    // Nodes with a network of their own reach srun where it is, and nobody else does.
+    CommunicationParameters: slurmctld.address === loopback ? await listenOnLoopback() : '',
     AuthType: 'auth/munge',
     CredType: 'cred/munge',
     AuthInfo: `socket=${layout.mungeSocket}`,
@@ -78,12 +88,12 @@ export const slurmConf = async (
   const lines = Object.entries(settings)
     .filter(([, value]) => value !== '')
     .map(([key, value]) => `${key}=${value}`);
-  ports.slurmd.forEach((port, index) => {
-    const name = nodeNames(ports.slurmd.length)[index] ?? '';
+  slurmd.forEach(({ address, port }, index) => {
+    const name = nodeNames(slurmd.length)[index] ?? '';
     const size = 'Sockets=1 CoresPerSocket=64 ThreadsPerCore=1 RealMemory=16000';
     const gres = gpus > 0 ? ` Gres=gpu:${gpus}` : '';
     lines.push(
-      `NodeName=${name} NodeHostname=${host} NodeAddr=127.0.0.1 Port=${port} ${size}${gres} State=UNKNOWN`,
+      `NodeName=${name} NodeHostname=${host} NodeAddr=${address} Port=${port} ${size}${gres} State=UNKNOWN`,
     );
   });
   lines.push('PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP');

@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import type { Daemons } from './daemons.js';
 import { ClusterError } from './error.js';
 import type { Layout } from './layout.js';
+import { inNetwork } from './networks.js';
 import { onNode } from './node-namespace.js';
 import { waitFor } from './wait.js';
 
@@ -23,7 +24,7 @@ export const startSlurmctld = (layout: Layout, daemons: Daemons): void => {
   daemons.start({
     name: 'slurmctld',
     output: 'slurmctld.err',
-    argv: withHosts(layout, ['slurmctld', '-D', '-f', layout.slurmConf]),
+    argv: inNetwork(layout, daemons, withHosts(layout, ['slurmctld', '-D', '-f', layout.slurmConf])),
   });
 };
 
@@ -39,14 +40,15 @@ export const startSlurmd = (
   { oneProcessor }: { readonly oneProcessor: boolean },
 ): void => {
   mkdirSync(`${layout.data}/spool/${node}`, { recursive: true });
-  const slurmd = onNode(layout, node, ['slurmd', '-D', '-f', layout.slurmConf, '-N', node]);
+  const slurmd = onNode(layout, daemons, node, ['slurmd', '-D', '-f', layout.slurmConf, '-N', node]);
   const argv = [...(oneProcessor ? onOneProcessor() : []), ...slurmd];
   daemons.start({ name: slurmdName(node), output: `${slurmdName(node)}.err`, argv });
 };
 
 /** What sinfo calls the state of each node: "idle", "mixed", "drained", "down*". */
-export const nodeStates = async (layout: Layout): Promise<Map<string, string>> => {
-  const { stdout } = await exec('sinfo', ['--noheader', '--Node', '--format=%N %t'], {
+export const nodeStates = async (layout: Layout, daemons: Daemons): Promise<Map<string, string>> => {
+  const sinfo = inNetwork(layout, daemons, ['sinfo', '--noheader', '--Node', '--format=%N %t']);
+  const { stdout } = await exec(sinfo[0] ?? '', sinfo.slice(1), {
     env: { ...process.env, SLURM_CONF: layout.slurmConf },
   });
   return new Map(
@@ -71,6 +73,7 @@ const isIdle = (state: string | undefined): boolean => state === 'idle' || state
 
 export const waitUntilIdle = async (
   layout: Layout,
+  daemons: Daemons,
   nodes: readonly string[],
   timeoutMs: number,
   signal?: AbortSignal,
@@ -78,7 +81,7 @@ export const waitUntilIdle = async (
   let seen = 'slurmctld does not answer';
   const idle = async () => {
     try {
-      const states = await nodeStates(layout);
+      const states = await nodeStates(layout, daemons);
       seen = [...states].map(([node, state]) => `${node} ${state}`).join(', ');
       return nodes.every((node) => isIdle(states.get(node)));
     } catch {

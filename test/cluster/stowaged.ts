@@ -27,7 +27,7 @@ export const startDaemon = async (layout: Layout, daemons: Daemons, node: string
   const name = daemonName(node);
   daemons.start({
     name,
-    argv: onNode(layout, node, ['setpriv', ...identity, ...powerless, '--', ...program]),
+    argv: onNode(layout, daemons, node, ['setpriv', ...identity, ...powerless, '--', ...program]),
   });
   await daemons.ready(name, () => accepts(nodePaths(`${layout.nodes}/${node}`).apiSocket));
 };

@@ -43,7 +43,7 @@ clusterSuite(
     mkdirSync(`${directory}/cdi`);
     const spec = { cdiVersion: '0.6.0', kind: 'site.example/mpi', devices: devices() };
     writeFileSync(`${directory}/cdi/mpi.json`, JSON.stringify(spec));
-    return { stowageToml: { cdi: { directories: [`${directory}/cdi`] } } };
+    return { ownNetworks: true, stowageToml: { cdi: { directories: [`${directory}/cdi`] } } };
   },
   (site) => {
     const images = new Map<Suite, string>();

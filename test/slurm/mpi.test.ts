@@ -21,7 +21,7 @@ const releases = [
   ['trixie', '13', 'Open MPI 5.0 and MPICH 4.2'],
 ] as const;
 
-clusterSuite('MPI of an image', {}, (site) => {
+clusterSuite('MPI of an image', { ownNetworks: true }, (site) => {
   const images = new Map<Suite, string>();
 
   before(async function () {
@@ -96,8 +96,19 @@ clusterSuite('MPI of an image', {}, (site) => {
       assert.notEqual(one, other);
       assert.notEqual(one, readlinkSync(`/proc/self/ns/${name}`));
     }
-    // What fabrics look up in the network namespace is the host's.
-    assert.ok(first[0]?.includes(readlinkSync('/proc/self/ns/net')), printed);
+    // What fabrics look up in the network namespace is the node's.
+    const bare = await site().output(
+      "srun -N2 -n2 sh -c 'echo $SLURMD_NODENAME $(readlink /proc/self/ns/net)'",
+    );
+    const networks = new Map(
+      bare
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.split(' ') as [string, string]),
+    );
+    assert.equal(new Set(networks.values()).size, 2, bare);
+    for (const [line = ''] of [first, second])
+      assert.ok(line.includes(networks.get(line.slice(0, 2)) ?? 'none'), `${printed}${bare}`);
   });
 
   it('ranks of a node find in /dev/shm what another rank put there', async () => {

@@ -23,7 +23,8 @@ export const testPackages = {
   slurmd: 'the compute nodes',
   'slurm-client': 'srun, sbatch, salloc, sinfo',
   'libpmix-dev': 'srun --mpi=pmix: Slurm loads libpmix.so, a name that only this package has',
-  'util-linux': 'unshare and setpriv, under which the daemons run',
+  'util-linux': 'unshare, nsenter and setpriv, under which the daemons run',
+  iproute2: 'ip, which joins the networks of nodes',
   // Images and a registry to hold them.
   'busybox-static': 'the whole content of the small image',
   'musl-tools': 'compiles for an image whose C library is musl',
