@@ -1,6 +1,6 @@
-import { median } from '../../support/median.js';
 import { table } from '../table.js';
 import type { BySize, PingPong } from './pingpong.js';
+import { comparable, type Sample } from './samples.js';
 
 /** One round: the same case on the host and in the image, one right after the other. */
 export interface Pair {
@@ -8,22 +8,24 @@ export interface Pair {
   readonly image: PingPong;
 }
 
-/** Microseconds or 10^6 bytes per second, medians of all rounds. */
+/** Microseconds or 10^6 bytes per second: the best of those runs in which the machine was in the same state. */
 export interface SizeRow {
   readonly bytes: number;
   readonly host: number;
   readonly image: number;
-  /** Image to host: the median of what each round says. */
+  /** Image to host. */
   readonly ratio: number;
-  /** Of each round. */
-  readonly host_runs: readonly number[];
-  readonly image_runs: readonly number[];
+  /** What state that was: nanoseconds from one processor to the other, 0 for two nodes. */
+  readonly handover_ns: number;
+  /** Of each round, whatever the state. */
+  readonly host_runs: readonly Sample[];
+  readonly image_runs: readonly Sample[];
 }
 
 export interface MpiRow {
   readonly case: string;
   readonly library: string;
-  /** Geometric means over the sizes: above 1 the image is slower, or faster. */
+  /** Geometric means over the sizes that can be compared: above 1 the image is slower, or faster. */
   readonly latency_ratio: number;
   readonly bandwidth_ratio: number;
   readonly latency_us: readonly SizeRow[];
@@ -39,27 +41,25 @@ const rounded = (value: number, digits: number): number => Number(value.toFixed(
 const geometricMean = (values: readonly number[]): number =>
   Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
 
-const sizeRows = (pairs: readonly Pair[], of: (run: PingPong) => BySize): SizeRow[] => {
+type Best = (...values: number[]) => number;
+
+const sizeRows = (pairs: readonly Pair[], best: Best, of: (run: PingPong) => BySize): SizeRow[] => {
   const [first] = pairs;
   const sizes = first === undefined ? [] : [...of(first.host).keys()];
-  return sizes.map((bytes) => {
-    const values = (whose: keyof Pair) => pairs.map((pair) => of(pair[whose]).get(bytes) ?? Number.NaN);
-    const [host, image] = [values('host'), values('image')];
-    const ratios = image.map((value, round) => value / (host[round] ?? Number.NaN));
-    return {
-      bytes,
-      host: rounded(median(host), 3),
-      image: rounded(median(image), 3),
-      ratio: rounded(median(ratios), 3),
-      host_runs: host,
-      image_runs: image,
-    };
+  return sizes.flatMap((bytes) => {
+    const samples = (whose: keyof Pair) => pairs.flatMap((pair) => of(pair[whose]).get(bytes) ?? []);
+    const [host_runs, image_runs] = [samples('host'), samples('image')];
+    const compared = comparable(host_runs, image_runs);
+    if (compared === undefined) return [];
+    const [host, image] = [best(...compared.host), best(...compared.image)];
+    const ratio = rounded(image / host, 3);
+    return [{ bytes, host, image, ratio, handover_ns: compared.handover, host_runs, image_runs }];
   });
 };
 
 export const mpiRow = (name: string, pairs: readonly Pair[]): MpiRow => {
-  const latency = sizeRows(pairs, (run) => run.latency);
-  const bandwidth = sizeRows(pairs, (run) => run.bandwidth);
+  const latency = sizeRows(pairs, Math.min, (run) => run.latency);
+  const bandwidth = sizeRows(pairs, Math.max, (run) => run.bandwidth);
   const mean = (rows: readonly SizeRow[]) => rounded(geometricMean(rows.map(({ ratio }) => ratio)), 3);
   const least = (of: (pair: Pair) => number) => Math.min(...pairs.map(of));
   return {
@@ -83,14 +83,15 @@ const cells = (row: MpiRow): string[] => {
     const found = rows.find((each) => each.bytes === bytes);
     return found ? `${found.image.toFixed(digits)} (${found.host.toFixed(digits)}) ${unit}` : '-';
   };
+  const ratio = (value: number) => (Number.isNaN(value) ? '-' : value.toFixed(3));
   return [
     row.case,
     at(row.latency_us, 8, 'us', 2),
     at(row.latency_us, 8192, 'us', 2),
-    row.latency_ratio.toFixed(3),
+    ratio(row.latency_ratio),
     at(row.bandwidth_mb_s, 65_536, 'MB/s', 0),
     at(row.bandwidth_mb_s, 4_194_304, 'MB/s', 0),
-    row.bandwidth_ratio.toFixed(3),
+    ratio(row.bandwidth_ratio),
     `${row.image_copies} (${row.host_copies})`,
   ];
 };

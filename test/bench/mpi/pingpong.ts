@@ -1,5 +1,7 @@
+import { sample, type Sample } from './samples.js';
+
 /** By the bytes of a message. */
-export type BySize = ReadonlyMap<number, number>;
+export type BySize = ReadonlyMap<number, Sample>;
 
 /** What one run of pingpong.c printed. */
 export interface PingPong {
@@ -16,8 +18,13 @@ export interface PingPong {
 const setting = /^setting library=(\S+) path=(\S+) user_namespace=(\S+) image=(\S+)$/gm;
 
 const bySize = (output: string, what: string): BySize => {
-  const found = output.matchAll(new RegExp(`^${what} (\\d+) ([\\d.]+)$`, 'gm'));
-  return new Map([...found].map(([, bytes, value]) => [Number(bytes), Number(value)]));
+  const found = output.matchAll(new RegExp(`^${what} (\\d+) ([\\d.]+) ([\\d.]+) ([\\d.]+)$`, 'gm'));
+  return new Map(
+    [...found].map(([, ...fields]) => {
+      const [bytes = 0, value = 0, before = 0, after = 0] = fields.map(Number);
+      return [bytes, sample(value, before, after)];
+    }),
+  );
 };
 
 export const parsePingPong = (output: string): PingPong => {
