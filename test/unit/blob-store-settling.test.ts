@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -61,6 +62,23 @@ describe('a blob that is not on the disk yet', () => {
     assert.equal(await store.ensure(blob, never, caller()), 0);
   });
 
+  it('does not keep the space of one that is removed before', async () => {
+    const held = (): string[] =>
+      readdirSync('/proc/self/fd').filter((fd) => {
+        try {
+          return readlinkSync(`/proc/self/fd/${fd}`).startsWith(join(directory, 'blobs'));
+        } catch {
+          // The directory itself, which was open only to be read.
+          return false;
+        }
+      });
+    assert.equal((await stat(path(blob))).mode & 0o777, 0o600);
+    assert.deepEqual(held(), []);
+    await store.removeAllBut(new Set(), false);
+    await reopen();
+    assert.equal(await store.sizeOf(blob.digest), undefined);
+  });
+
   it('does not take settled ones along', async () => {
     await store.ensure(other, sends(Buffer.from('the bytes of another layer')), caller());
     await reopen();
@@ -102,14 +120,30 @@ describe('Settling', () => {
     );
   });
 
-  it('lets only so many wait', async () => {
+  it('begins a while after it came', async () => {
+    const settling = new Settling();
+    let began = false;
+    await settling.add(async () => void (began = true));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.equal(began, false);
+    await settling.end();
+    assert.equal(began, true);
+  });
+
+  it('lets only so many wait, and does not rest then', async () => {
     const settling = new Settling();
     let release!: () => void;
-    await settling.add(() => new Promise((resolve) => (release = resolve)));
+    const first = new Promise<void>((begins) => {
+      void settling.add(() => {
+        begins();
+        return new Promise((resolve) => (release = resolve));
+      });
+    });
     let added = 0;
     const all = (async () => {
       for (let i = 0; i < 300; i++, added++) await settling.add(() => Promise.resolve());
     })();
+    await first;
     await new Promise((resolve) => setTimeout(resolve, 20));
     assert.ok(added > 100 && added < 200, `${added}`);
     release();

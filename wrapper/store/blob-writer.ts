@@ -1,4 +1,5 @@
 import { fchmodSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 
 import { addon } from '../addon/addon.js';
 import { StowageError, systemErrorCode } from '../error.js';
@@ -8,35 +9,24 @@ import { GrowingFile } from './growing-file.js';
 /** A file of this mode is known to be on the disk as a whole: it gets it after that, and before nobody may write to it. */
 export const settledMode = 0o400;
 
-/**
- * What of a file the disk may not even have begun with: little where somebody waits for the disk as soon as all is
- * written; otherwise more, as what the disk takes from a processor is missed by the download.
- */
-const unsyncedBytes = { awaited: 32 * 1024 * 1024, later: 256 * 1024 * 1024 };
-
-/** A blob that is in its file, though perhaps not on the disk. */
-export interface WrittenBlob {
-  /** Resolves when it is on the disk, and its file marked with settledMode. Throws the system's error. */
-  settle(): Promise<void>;
-  /** Resolves when nothing is done to the file any more. */
-  idle(): Promise<void>;
-}
+/** So that little is left to be waited for when all is written, the disk begins after each of these. */
+const syncEveryBytes = 32 * 1024 * 1024;
 
 /**
  * Writes `bytes` to a nameless file, from its beginning, and resolves when all of it is there and what `digest` and
- * `size` promise. `settling` says whether somebody waits for the disk then. The descriptor may be closed after `settle`
- * or `idle`. Throws `content-mismatch`, or the system's error.
+ * `size` promise: on the disk and marked with settledMode, or `later`, see settle. The descriptor may be closed then.
+ * Throws `content-mismatch`, or the system's error.
  */
 export async function writeBlob(
   fd: number,
   expected: { digest: string; size: number },
   bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   onProgress: (doneBytes: number) => void,
-  settling: keyof typeof unsyncedBytes,
-): Promise<WrittenBlob> {
+  onDisk: 'now' | 'later',
+): Promise<void> {
   const { algorithm } = splitDigest(expected.digest);
   const writer = new addon.DigestWriter(fd, algorithm);
-  const file = new GrowingFile(fd, writer, onProgress, unsyncedBytes[settling]);
+  const file = new GrowingFile(fd, writer, onProgress, onDisk === 'now' ? syncEveryBytes : Infinity);
   let size = 0;
   try {
     for await (const chunk of bytes) {
@@ -53,15 +43,25 @@ export async function writeBlob(
     if (size !== expected.size) throw mismatch(expected.digest, `it has ${size} bytes, not ${expected.size}`);
     const digest = `${algorithm}:${writer.end()}`;
     if (digest !== expected.digest) throw mismatch(expected.digest, `its bytes have the digest ${digest}`);
-  } catch (error) {
-    await file.settle();
-    throw error;
-  }
-  const settle = async (): Promise<void> => {
+    if (onDisk === 'later') return;
     await file.sync();
     fchmodSync(fd, settledMode);
-  };
-  return { settle, idle: () => file.settle() };
+  } finally {
+    await file.settle();
+  }
+}
+
+/** Puts a blob on the disk that was published without, and marks it; one that was removed since needs nothing. */
+export async function settle(path: string): Promise<void> {
+  const file = await open(path, 'r').catch((error: unknown) => {
+    if (systemErrorCode(error) !== 'ENOENT') throw error;
+  });
+  try {
+    await file?.sync();
+    await file?.chmod(settledMode);
+  } finally {
+    await file?.close();
+  }
 }
 
 /** Gives the file its name, unless somebody published the same bytes first. */

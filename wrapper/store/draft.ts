@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 
 import { addon } from '../addon/addon.js';
-import { publish, writeBlob, type WrittenBlob } from './blob-writer.js';
+import { publish, settle, writeBlob } from './blob-writer.js';
 import type { Settling } from './settling.js';
 import { syncDirectory } from './sync-directory.js';
 
@@ -24,7 +24,6 @@ export interface Later {
 export class Draft {
   #complete = false;
   #lastAttempt: Promise<void> = Promise.resolve();
-  #settled: Promise<void> = Promise.resolve();
 
   private constructor(private readonly fd: number) {}
 
@@ -34,7 +33,7 @@ export class Draft {
   }
 
   /**
-   * Writes the blob from its first byte and publishes it as `path`; see writeBlob. With `settling` it is put on the
+   * Writes the blob from its first byte and publishes it as `path`; see writeBlob. With `later` it is put on the
    * disk later, and `lost` hears if that fails; otherwise before it is published. Nothing is done if that was
    * done already. An attempt waits for the end of the one before: two writers could each spoil what the other
    * has verified. The file is never cut, as readers may be further than the writer who begins anew.
@@ -50,12 +49,12 @@ export class Draft {
     const attempt = (async () => {
       await before;
       if (this.#complete) return;
-      const written = await writeBlob(this.fd, expected, bytes, onProgress, later ? 'later' : 'awaited');
-      if (!later) await written.settle();
+      await writeBlob(this.fd, expected, bytes, onProgress, later ? 'later' : 'now');
       publish(this.fd, path);
       if (!later) await syncDirectory(dirname(path));
       this.#complete = true;
-      if (later) await this.#settleLater(written, later);
+      // If somebody else's file has the name, nobody needs this one.
+      if (later && this.isPublished) await later.settling.add(() => settle(path).catch(later.lost));
     })();
     this.#lastAttempt = attempt.catch(() => undefined);
     await attempt;
@@ -71,18 +70,9 @@ export class Draft {
     return fstatSync(this.fd).nlink > 0;
   }
 
-  /** The file stays open until the disk has it. */
   async close(): Promise<void> {
-    if (this.isPublished) void this.#settled.then(() => closeSync(this.fd));
+    if (this.isPublished) closeSync(this.fd);
     // What has no name is removed thereby, which takes time if it is large.
-    else await this.#settled.then(() => closeDescriptor(this.fd));
-  }
-
-  async #settleLater(written: WrittenBlob, { settling, lost }: Later): Promise<void> {
-    // Somebody else's file has the name: nobody needs this one.
-    if (!this.isPublished) return written.idle();
-    let settled!: () => void;
-    this.#settled = new Promise((resolve) => (settled = resolve));
-    await settling.add(() => written.settle().catch(lost).finally(settled));
+    else await closeDescriptor(this.fd);
   }
 }
