@@ -8,7 +8,7 @@ export interface Phases {
   readonly slurm: number;
   /** To the exec of stowage-enter. */
   readonly fork: number;
-  /** To its connection to stowaged: account, tree store, names of the trees. */
+  /** To its request to stowaged: dynamic linker, account, tree store, names of the trees. */
   readonly begin: number;
   /** To its own namespaces: stowaged's answer, the lock of the tree. */
   readonly prepare: number;
@@ -52,17 +52,17 @@ const phasesOfStep = (
     .filter(([, parent]) => parent === slurmstepd)
     .map(([rank]) => (at('sys_setns', rank) === undefined ? undefined : at('sched_process_exec', rank)))
     .filter((ms) => ms !== undefined);
-  const connect = at('sys_connect', exec.pid);
+  const request = at('sys_sendto', exec.pid);
   const unshare = at('sys_unshare', exec.pid);
   const pivot = at('sys_pivot_root', exec.pid);
   const exit = at('sched_process_exit', exec.pid);
   const first = at('sched_process_exec', leader);
-  if (!forked || !started || !connect || !unshare || !pivot || !exit || !first) return undefined;
+  if (!forked || !started || !request || !unshare || !pivot || !exit || !first) return undefined;
   return {
     slurm: started - forked,
     fork: exec.ms - started,
-    begin: connect - exec.ms,
-    prepare: unshare - connect,
+    begin: request - exec.ms,
+    prepare: unshare - request,
     mount: pivot - unshare,
     finish: exit - pivot,
     join: first - exit,

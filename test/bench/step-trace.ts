@@ -13,10 +13,10 @@ export interface TraceEvent {
   readonly detail: string;
 }
 
-/** Rare ones, so that looking at them costs nothing that could be measured. */
+/** Few enough that looking at them costs nothing that could be measured. */
 const events = [
   ...['sched/sched_process_fork', 'sched/sched_process_exec', 'sched/sched_process_exit'],
-  ...['connect', 'unshare', 'pivot_root', 'setns'].map((call) => `syscalls/sys_enter_${call}`),
+  ...['sendto', 'unshare', 'pivot_root', 'setns'].map((call) => `syscalls/sys_enter_${call}`),
 ];
 
 /** Collects when processes begin, execute and end, and when they make some calls: an instance of tracefs of its own. */

@@ -205,8 +205,8 @@ describe('what an image adds to srun', () => {
        slurmstepd-10      [000] .....   100.011000: sched_process_fork: comm=slurmstepd pid=10 child_comm=slurmstepd child_pid=12
        slurmstepd-11      [001] d..1.   100.014000: sched_process_fork: comm=slurmstepd pid=11 child_comm=slurmstepd child_pid=13
     stowage-enter-13      [000] .....   100.015000: sched_process_exec: filename=/x/stowage-enter pid=13 old_pid=13
-             srun-99      [000] .....   100.015500: sys_connect(fd: 3, uservaddr: 7ffe, addrlen: 6e)
-    stowage-enter-13      [000] .....   100.016000: sys_connect(fd: 4, uservaddr: 7ffe, addrlen: 6e)
+             srun-99      [000] .....   100.015500: sys_sendto(fd: 3, buff: 7ffe, len: 10, flags: 4000, addr: 0, addr_len: 0)
+    stowage-enter-13      [000] .....   100.016000: sys_sendto(fd: 4, buff: 7ffe, len: 138, flags: 4040, addr: 0, addr_len: 0)
     stowage-enter-13      [000] .....   100.019000: sys_unshare(unshare_flags: 10020000)
     stowage-enter-13      [001] .....   100.020000: sys_pivot_root(new_root: 55d, put_old: 55d)
     stowage-enter-13      [001] .....   100.020500: sched_process_exit: comm=stowage-enter pid=13 prio=120
