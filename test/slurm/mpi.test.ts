@@ -6,7 +6,7 @@ import { parsePingPong } from '../bench/mpi/pingpong.js';
 import { account } from '../cluster/users.js';
 import type { Suite } from '../support/debian-base.js';
 import { debianImage } from '../support/debian-image.js';
-import { clusterSuite, user } from './cluster-suite.js';
+import { clusterSuite, inNewDirectory, user } from './cluster-suite.js';
 
 /** What the test program prints of each rank, see test/support/debian-mpi/hello.c. */
 const rankLine = /^rank=(\d+) size=(\d+) sum=(\d+) node=(\S+) image="([^"]+)" kernel=(\S+) uid=(\d+)$/gm;
@@ -80,8 +80,10 @@ clusterSuite('MPI of an image', { ownNetworks: true }, (site) => {
 
   it('the ranks of a node share all namespaces, which are not those of the node nor of another one', async () => {
     const each = 'for name in user mnt ipc net pid; do readlink /proc/self/ns/$name; done';
+    // The number of a namespace is used again when nobody is in it any more.
+    const together = '>rank-$SLURM_PROCID; until [ $(ls | wc -l) = 6 ]; do sleep 0.1; done';
     const printed = await site().output(
-      `srun -N2 -n6 --ntasks-per-node=3 --label --image=$IMAGE sh -c 'echo $SLURMD_NODENAME $(${each})'`,
+      `${inNewDirectory}; srun -N2 -n6 --ntasks-per-node=3 --label --image=$IMAGE sh -c '${together}; echo $SLURMD_NODENAME $(${each})'`,
     );
     const lines = printed.trimEnd().split('\n');
     const [first = [], second = []] = ['n1', 'n2'].map((node) => [
