@@ -48,7 +48,7 @@ static void hold(int lifeline, int running, int ready) {
     // Only now: to close any descriptor of the file would give the lock up.
     if (running >= 0 && running_lock_take(HELD_RUNNING) != 0)
         _exit(1);
-    if (write(HELD_READY, "", 1) != 1)
+    if (running >= 0 && write(HELD_READY, "", 1) != 1)
         _exit(1);
     close(HELD_READY);
     prctl(PR_SET_NAME, "stowage-hold", 0, 0, 0);
@@ -56,6 +56,14 @@ static void hold(int lifeline, int running, int ready) {
     while (poll(&ended, 1, -1) < 0 && errno == EINTR)
         ;
     _exit(0);
+}
+
+static int wait_until_ready(int ready, struct error *err) {
+    char byte;
+    ssize_t got;
+    while ((got = read(ready, &byte, 1)) < 0 && errno == EINTR)
+        ;
+    return got == 1 ? 0 : error_set(err, "the process that keeps the container has ended; try again");
 }
 
 int holder_start(int lifeline, int running, pid_t *holder, struct error *err) {
@@ -69,12 +77,9 @@ int holder_start(int lifeline, int running, pid_t *holder, struct error *err) {
     if (pid == 0)
         hold(lifeline, running, theirs);
     close(steal_fd(&theirs));
-    char byte;
-    ssize_t got;
-    while ((got = read(ready, &byte, 1)) < 0 && errno == EINTR)
-        ;
-    if (got != 1)
-        return error_set(err, "the process that keeps the container has ended; try again");
+    // It is in the namespaces from its first moment; only the lock takes another.
+    if (running >= 0 && wait_until_ready(ready, err) != 0)
+        return -1;
     *holder = pid;
     return 0;
 }
