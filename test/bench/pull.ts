@@ -145,6 +145,6 @@ export const benchPull = async (options: PullOptions, signal: AbortSignal): Prom
 const explain = (rounds: number): string[] => [
   `Rates are the median of ${rounds} interleaved runs, from docker-registry on this host to the same file system.`,
   `stowage: from the call to the plan; everything verified. curl: nothing verified; one process, one`,
-  `layer after the other, or with --parallel ${parallel} at once, as stowage. ratio: stowage to the faster of them.`,
+  `layer after the other, or with --parallel ${parallel} at once, as stowage. ratio: stowage to the curl before it.`,
   'Memory is resident memory (VmHWM, VmRSS) of stowaged: the most until the pull ended, and 5 s after.',
 ];
