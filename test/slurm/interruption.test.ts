@@ -7,21 +7,24 @@ import { commandLine } from '../cluster/proc.js';
 import { waitFor } from '../cluster/wait.js';
 import type { RunResult } from '../cluster/run.js';
 import { FaultRegistry } from '../support/fault-registry.js';
-import { busyboxImage } from '../support/busybox-image.js';
+import { busyboxImageSaying } from '../support/busybox-image.js';
 import { account } from '../cluster/users.js';
-import { clusterSuite, user } from './cluster-suite.js';
+import { clusterSuite, suiteLayout, user } from './cluster-suite.js';
 
 const slowBytes = 20_000_000;
 const slowBytesPerSecond = 500_000;
 
-/** Processes of that name, newest last. */
+/** Processes of that name and of this cluster, newest last. */
 const processesNamed = (name: string): number[] =>
   readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry))
     .map(Number)
     .filter((pid) => {
       try {
-        return readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === name.slice(0, 15);
+        return (
+          readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === name.slice(0, 15) &&
+          readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`SLURM_CONF=${suiteLayout().slurmConf}\0`)
+        );
       } catch {
         return false;
       }
@@ -145,12 +148,14 @@ clusterSuite('what interrupts a step', withSlowRegistry, (site) => {
   });
 
   it('stowage-unpack killed in the middle, and the next step unpacks anew', async () => {
-    const image = await site().push(await busyboxImage(), 'interrupted:1');
+    // Large enough to be seen.
+    const large = Buffer.alloc(100_000_000, 'compresses well, ');
+    const image = await site().push(await busyboxImageSaying('interrupted', large), 'interrupted:1');
     const step = site().run(`srun --image=${image} true`);
     let unpackers: number[] = [];
     await waitFor(() => (unpackers = processesNamed('stowage-unpack')).length > 0, {
       failure: 'stowage-unpack is not seen',
-      timeoutMs: 5000,
+      timeoutMs: 20_000,
       intervalMs: 1,
     });
     for (const pid of unpackers) process.kill(pid, 'SIGKILL');
