@@ -1,11 +1,14 @@
 // npm test: the tests on a Slurm, which spend half of their time waiting, run beside all others. Arguments go to mocha.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { setPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 import { stripVTControlCharacters } from 'node:util';
 
 /** What is printed comes in this order, whichever tests end first. */
 const groups = ['{unit,unpack,cli,service}', 'slurm'];
+/** Of all but the last, which has daemons that wait for each other: it has what it needs of the processors. */
+const niceness = 10;
 
 const summaryLine = /^ {2}(\d+) (passing|pending|failing)(?: \(.*\))?$/;
 
@@ -19,6 +22,7 @@ const args = (group) => [
 /** Runs mocha, and resolves when it has ended. `show` lets what it prints be seen from then on, and what it has printed. */
 const start = (group) => {
   const child = spawn(process.execPath, args(group), { stdio: ['ignore', 'pipe', 'inherit'] });
+  if (group !== groups.at(-1)) setPriority(child.pid, niceness);
   const counts = {};
   let hidden = [];
   const print = (line) => (hidden ? hidden.push(line) : console.log(line));
