@@ -63,7 +63,7 @@ static int answer_login(struct prepare_call *call, const Stowage__V1__LoginWante
     return result;
 }
 
-// The plan is all that the call is for: it is not waited for the end that stowaged puts to it.
+// The plan is all that the call is for: nobody waits until stowaged has ended it.
 static void take_plan(struct prepare_call *call, Stowage__V1__PrepareResponse *response) {
     if (call->plan)
         stowage__v1__container_plan__free_unpacked(call->plan, NULL);

@@ -36,7 +36,8 @@ const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 
 /**
  * How the job's environment changes on the way in: what the image sets wins over what the job has, what devices set
- * over both, and what the user asked for over all. `name` is what the image is called in full; `home`: whether the home directory is shown.
+ * over both, and what the user asked for over all. `name` is what the image is called in full; `home` says whether the
+ * home directory is shown.
  */
 export function planEnvironment(
   image: Image,
