@@ -36,7 +36,8 @@ export class ThrottlingProxy {
 
   /** Blobs that are being sent, or waited for in vain, right now. */
   get transfers(): number {
-    return this.#open.size;
+    // An answer that waits for an earlier one of its connection never learns that the connection is gone.
+    return [...this.#open].filter(({ socket }) => !socket.destroyed).length;
   }
 
   async stop(): Promise<void> {
