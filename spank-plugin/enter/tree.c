@@ -75,9 +75,14 @@ int tree_begin(struct tree_making *making, const struct tree_store *store,
     cleanup_close int lock = tree_store_try_lock(store, name, TREE_EXCLUSIVE, err);
     if (lock == TREE_BUSY || (lock >= 0 && tree_store_has(store, name)))
         return 0;
-    if (lock < 0 || layer_sources_fetch(&making->sources, announced->layers, announced->n_layers,
-                                        announced->blob_socket, &announced->blob_ticket, err) != 0)
+    if (lock < 0)
         return -1;
+    // The ticket is good as long as the call is: one that fails is about to say why, and a plan brings
+    // another.
+    struct error refusal;
+    if (layer_sources_fetch(&making->sources, announced->layers, announced->n_layers, announced->blob_socket,
+                            &announced->blob_ticket, &refusal) != 0)
+        return 0;
     struct unpacking unpacking = {
         .layers = announced->layers, .growing = true, .file = -1, .budget = announced->budget};
     return begin(making, store, name, steal_fd(&lock), &unpacking, err);

@@ -45,9 +45,9 @@ struct tree_making {
 #define TREE_MAKING_NONE                                                                                     \
     { .lock = -1, .unpacker = UNPACKER_NONE }
 
-// Starts to unpack what stowaged announces before it has all of it, unless the tree is there or another step
-// is at it. After success tree_acquire() or tree_abandon() must follow, after either of which nothing is
-// under way.
+// Starts to unpack what stowaged announces before it has all of it, unless the tree is there, another step is
+// at it or the layers are not handed out. After success tree_acquire() or tree_abandon() must follow, after
+// either of which nothing is under way.
 int tree_begin(struct tree_making *making, const struct tree_store *store,
                const Stowage__V1__Layers *announced, struct error *err);
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { status } from '@grpc/grpc-js';
@@ -61,14 +62,15 @@ describe('stowage-enter, unpacking before all is there', () => {
     );
     await sandbox().serve(
       listenRaw(sandbox().blobSocket, (socket) => {
-        socket.once('data', () => {
-          handed++;
-          const fd = fs.openSync('/dev/null', 'r');
-          addon.sendDescriptors(descriptorOf(socket), 0, [fd]);
-          fs.closeSync(fd);
-        });
+        socket.once('data', () => handOut(socket));
       }),
     );
+  };
+  const handOut = (socket: Socket): void => {
+    handed++;
+    const fd = fs.openSync('/dev/null', 'r');
+    addon.sendDescriptors(descriptorOf(socket), 0, [fd]);
+    fs.closeSync(fd);
   };
   const begun = async (): Promise<void> => {
     while (!fs.existsSync(`${sandbox().store}/${partial}/begun`)) await sleep(5);
@@ -175,19 +177,47 @@ describe('stowage-enter, unpacking before all is there', () => {
     );
   });
 
-  it('has its ticket for what is to come refused', async () => {
-    sandbox().replaceUnpacker(waiting);
-    await sandbox().serve(
-      listenGrpc(sandbox().socket, (call) => {
-        call.write(welcome);
-        call.write(layers());
-      }),
-    );
-    await sandbox().serve(
-      listenRaw(sandbox().blobSocket, (socket) => socket.once('data', () => socket.end(Buffer.of(1)))),
-    );
-    await sandbox().fail(`image ${image}: stowaged refused to hand over the layers (0 of 1 came); try again`);
-    assert.deepEqual(sandbox().unpackerRuns(), []);
+  describe('has its ticket for what is to come refused', () => {
+    /** The first is that for what is to come. */
+    const serveLate = async (then: (call: PrepareCall) => void): Promise<void> => {
+      handed = 0;
+      let asked = 0;
+      await sandbox().serve(
+        listenGrpc(sandbox().socket, (call) => {
+          call.write(welcome);
+          call.write(layers());
+          setTimeout(then, 200, call);
+        }),
+      );
+      await sandbox().serve(
+        listenRaw(sandbox().blobSocket, (socket) => {
+          socket.once('data', () => {
+            asked++;
+            if (asked === 1) socket.end(Buffer.of(1));
+            else handOut(socket);
+          });
+        }),
+      );
+    };
+
+    it('and leaves it to stowaged to say why', async () => {
+      sandbox().replaceUnpacker(waiting);
+      await serveLate(fail);
+      await sandbox().fail('the registry sent something else');
+      assert.deepEqual(sandbox().unpackerRuns(), []);
+    });
+
+    it('and unpacks when the plan has come', async () => {
+      go();
+      sandbox().replaceUnpacker(waiting);
+      await serveLate((call) => {
+        call.write(plan());
+        call.end();
+      });
+      const { root } = await sandbox().succeed();
+      assert.ok(fs.existsSync(`${root}/begun`));
+      assert.equal(handed, 1);
+    });
   });
 
   it('leaves no unpacker and no half of a tree behind when it is killed', async () => {
