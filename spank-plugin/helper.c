@@ -1,5 +1,6 @@
 #include "helper.h"
 #include "cleanup.h"
+#include "early_call.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,14 +10,14 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 enum {
-    // Descriptors on which the helper answers, and on which it finds stowaged; the first after the standard
+    // Descriptors on which the helper answers, and on which its call to stowaged has begun; the first after
+    // the standard
     // ones.
     REPLY_FD = 3,
-    CONNECTION_FD = 4,
+    CALL_FD = 4,
     NUMBER_TEXT_MAX = 16,
     // Of the command line, without what was asked for besides the image, and the NULL at its end.
     ARGUMENTS_MAX = 32,
@@ -163,26 +164,13 @@ static int parse_reply(char *reply, size_t length, struct step_container *contai
     return 0;
 }
 
-// stowaged prepares itself for a call while stowage-enter is being started. What fails here fails once more
-// there, where there are words for it. Returns -1 then.
-static int connect_early(const char *path) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof address.sun_path)
-        return -1;
-    strcpy(address.sun_path, path);
-    cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
-        return -1;
-    return steal_fd(&fd);
-}
-
 struct launch {
     const char *path;
     char **argv;
     char **environment;
     int reply;
     // -1 for none.
-    int connection;
+    int call;
 };
 
 // Between vfork and exec: in the memory of the rank, which waits.
@@ -191,15 +179,15 @@ static void exec_helper(const struct launch *launch, pid_t leader) {
     if (getppid() != leader)
         _exit(EXIT_NOT_EXECUTED);
     // Out of the way first: where a standard descriptor was closed, these may have got its number.
-    bool connected = launch->connection >= 0;
-    int reply = fcntl(launch->reply, F_DUPFD, CONNECTION_FD + 1);
-    int connection = connected ? fcntl(launch->connection, F_DUPFD, CONNECTION_FD + 1) : -1;
+    bool called = launch->call >= 0;
+    int reply = fcntl(launch->reply, F_DUPFD, CALL_FD + 1);
+    int call = called ? fcntl(launch->call, F_DUPFD, CALL_FD + 1) : -1;
     int null = open("/dev/null", O_RDWR);
     if (reply < 0 || dup2(reply, REPLY_FD) < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 ||
-        dup2(null, STDOUT_FILENO) < 0 || (connected && dup2(connection, CONNECTION_FD) < 0))
+        dup2(null, STDOUT_FILENO) < 0 || (called && dup2(call, CALL_FD) < 0))
         _exit(EXIT_NOT_EXECUTED);
     // Nothing of the rank, such as the socket of PMI-2, may stay open in a process it does not know.
-    close_range(connected ? CONNECTION_FD + 1 : REPLY_FD + 1, ~0U, 0);
+    close_range(called ? CALL_FD + 1 : REPLY_FD + 1, ~0U, 0);
     execve(launch->path, launch->argv, launch->environment);
     _exit(EXIT_NOT_EXECUTED);
 }
@@ -214,13 +202,13 @@ static pid_t start_helper(const struct launch *launch) {
 }
 
 // Appends what is not always there.
-static void add_arguments(const char **argv, const struct helper_request *request, const char *connection) {
+static void add_arguments(const char **argv, const struct helper_request *request, const char *call) {
     size_t count = 0;
     while (argv[count])
         count++;
-    if (connection) {
-        argv[count++] = "--connection";
-        argv[count++] = connection;
+    if (call) {
+        argv[count++] = "--early-call";
+        argv[count++] = call;
     }
     if (request->host_directory) {
         argv[count++] = "--show";
@@ -255,12 +243,13 @@ int helper_run(const struct settings *settings, const struct helper_request *req
     char directory[PATH_MAX];
     if (!getcwd(directory, sizeof directory))
         directory[0] = '\0';
-    cleanup_close int connection = connect_early(settings->socket);
-    char job[NUMBER_TEXT_MAX], step[NUMBER_TEXT_MAX], slurmstepd[NUMBER_TEXT_MAX], connected[NUMBER_TEXT_MAX];
+    // What joins a container that runs asks for no image.
+    cleanup_close int call = request->image[0] ? early_call_begin(settings->socket) : -1;
+    char job[NUMBER_TEXT_MAX], step[NUMBER_TEXT_MAX], slurmstepd[NUMBER_TEXT_MAX], call_fd[NUMBER_TEXT_MAX];
     snprintf(job, sizeof job, "%u", request->job_id);
     snprintf(step, sizeof step, "%u", request->step_id);
     snprintf(slurmstepd, sizeof slurmstepd, "%d", (int)request->slurmstepd);
-    snprintf(connected, sizeof connected, "%d", CONNECTION_FD);
+    snprintf(call_fd, sizeof call_fd, "%d", CALL_FD);
 
     const char *always[] = {"stowage-enter",
                             "--socket",
@@ -283,7 +272,7 @@ int helper_run(const struct settings *settings, const struct helper_request *req
     if (!argv)
         return error_errno(err, "cannot hold the command line of stowage-enter");
     memcpy(argv, always, sizeof always);
-    add_arguments(argv, request, connection >= 0 ? connected : NULL);
+    add_arguments(argv, request, call >= 0 ? call_fd : NULL);
     cleanup_free char **environment = copy_pointers(request->environment);
     if (!environment)
         return error_errno(err, "cannot copy the environment");
@@ -294,11 +283,8 @@ int helper_run(const struct settings *settings, const struct helper_request *req
         return error_errno(err, "cannot make a socket for stowage-enter");
     cleanup_close int ours = ends[0];
     cleanup_close int theirs = ends[1];
-    const struct launch launch = {.path = path,
-                                  .argv = (char **)argv,
-                                  .environment = environment,
-                                  .reply = theirs,
-                                  .connection = connection};
+    const struct launch launch = {
+        .path = path, .argv = (char **)argv, .environment = environment, .reply = theirs, .call = call};
     pid_t pid = start_helper(&launch);
     if (pid < 0)
         return error_errno(err, "cannot start stowage-enter");

@@ -1,4 +1,5 @@
 #include "daemon_client.h"
+#include "early_call.h"
 #include "protocol.h"
 
 #include <stdbool.h>
@@ -7,7 +8,6 @@
 
 enum {
     SILENCE_MS = 30 * 1000,
-    TOTAL_MS = 2 * 60 * 60 * 1000,
     REPORT_MS = 1000,
     // As image.proto says.
     LOGINS_MAX = 8,
@@ -147,8 +147,7 @@ int daemon_prepare(const char *socket_path, const Stowage__V1__PrepareRequest *r
     struct prepare_call call = {.listener = listener, .has_documents = has_documents(request)};
     const struct grpc_handler handler = {
         .context = &call, .message = on_event, .watch = watch, .ready = ready};
-    call.grpc =
-        grpc_open(socket_path, "/stowage.v1.ImageService/Prepare", SILENCE_MS, TOTAL_MS, &handler, err);
+    call.grpc = grpc_open(socket_path, EARLY_CALL_PATH, SILENCE_MS, EARLY_CALL_TOTAL_MS, &handler, err);
     if (!call.grpc)
         return -1;
     int result = grpc_send(call.grpc, &request->base, err);

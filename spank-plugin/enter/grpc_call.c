@@ -1,5 +1,6 @@
 #include "grpc_call.h"
 #include "cleanup.h"
+#include "early_call.h"
 #include "grpc_state.h"
 #include "grpc_status.h"
 #include "protocol.h"
@@ -95,12 +96,14 @@ static int verdict(struct grpc_call *call) {
     return 0;
 }
 
-// Made by the plugin while this program was being started, for the first call.
-static int early_connection = -1;
+// Begun by the plugin while this program was being started.
+static int early_call = -1;
+static int64_t early_call_ms;
 
-void grpc_use_connection(int fd) {
+void grpc_use_early_call(int fd) {
     fcntl(fd, F_SETFD, FD_CLOEXEC);
-    early_connection = fd;
+    early_call = fd;
+    early_call_ms = now_ms();
 }
 
 // stowaged hangs up where nothing is asked, and when it ends.
@@ -109,14 +112,20 @@ static bool is_open(int fd) {
     return poll(&hung_up, 1, 0) == 0;
 }
 
-static int open_connection(const char *socket_path, struct error *err) {
-    cleanup_close int early = steal_fd(&early_connection);
-    return early >= 0 && is_open(early) ? steal_fd(&early) : unix_connect(socket_path, err);
+// -1 if there is none, or none that is of use any more.
+static int take_early_call(const char *path) {
+    if (early_call < 0 || strcmp(path, EARLY_CALL_PATH) != 0)
+        return -1;
+    cleanup_close int fd = steal_fd(&early_call);
+    return now_ms() - early_call_ms < EARLY_CALL_FRESH_MS && is_open(fd) ? steal_fd(&fd) : -1;
 }
 
 struct grpc_call *grpc_open(const char *socket_path, const char *path, int silence_ms, int64_t total_ms,
                             const struct grpc_handler *handler, struct error *err) {
-    cleanup_close int fd = open_connection(socket_path, err);
+    cleanup_close int fd = take_early_call(path);
+    bool begun = fd >= 0;
+    if (!begun)
+        fd = unix_connect(socket_path, err);
     if (fd < 0)
         return NULL;
     struct grpc_call *call = malloc(sizeof *call);
@@ -130,7 +139,7 @@ struct grpc_call *grpc_open(const char *socket_path, const char *path, int silen
                                .handler = *handler,
                                .may_send = true,
                                .status = GRPC_STATUS_UNKNOWN};
-    if (grpc_session_begin(call, path) != 0) {
+    if (grpc_session_begin(call, path) != 0 || (begun && grpc_session_skip_opening(call) != 0)) {
         error_set(err, "cannot start a call to stowaged");
         grpc_close(call);
         return NULL;

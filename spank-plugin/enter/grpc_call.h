@@ -29,8 +29,9 @@ struct grpc_call;
 struct grpc_call *grpc_open(const char *socket_path, const char *path, int silence_ms, int64_t total_ms,
                             const struct grpc_handler *handler, struct error *err);
 
-// The next grpc_open() takes this connection to the server, whatever its path, if nobody has hung up yet.
-void grpc_use_connection(int fd);
+// The next grpc_open() of EARLY_CALL_PATH goes on with the call that early_call_begin() has begun on this
+// connection just now, if nobody has hung up yet and it has not become too old.
+void grpc_use_early_call(int fd);
 
 // Adds a message to what is to be sent.
 int grpc_send(struct grpc_call *call, const ProtobufCMessage *message, struct error *err);

@@ -48,6 +48,9 @@ int grpc_not_stowaged(struct error *err);
 // messages over and set what call->answered and its neighbours say. Returns -1 without a sentence.
 int grpc_session_begin(struct grpc_call *call, const char *path);
 
+// Leaves out what precedes the first message: it has been sent. Returns -1 without a sentence.
+int grpc_session_skip_opening(struct grpc_call *call);
+
 // Send what is due, and take what has come, as far as that can be done at once.
 int grpc_socket_send(struct grpc_call *call);
 int grpc_socket_receive(struct grpc_call *call);

@@ -36,7 +36,7 @@ static const char USAGE[] =
     "  stowage-enter --socket PATH --trees DIR --image REF --lifeline PID [--job ID] [--step ID] [--chdir "
     "DIR]\n"
     "                [--show DIR] [--pull missing|always|never] [--show-digest] [--pyxis]\n"
-    "                [--option NAME=VALUE ...] [--environments DIR] [--connection FD]\n"
+    "                [--option NAME=VALUE ...] [--environments DIR] [--early-call FD]\n"
     "                                       build the container of a step, answer on descriptor 3\n"
     "  stowage-enter --socket PATH --trees DIR --image REF --job ID --prefetch [--pull ...]\n"
     "                                       bring the image of a job onto this node\n"
@@ -167,8 +167,8 @@ int main(int argc, char **argv) {
         return 0;
     }
     reply_keep();
-    if (options.connection >= 0)
-        grpc_use_connection(options.connection);
+    if (options.early_call >= 0)
+        grpc_use_early_call(options.early_call);
     give_up_oom_protection();
     if (!options.login && !options.sweep && !options.prefetch) {
         struct save save = {0};

@@ -66,7 +66,7 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
         LOGIN,
         REPOSITORY,
         SOCKET,
-        CONNECTION,
+        EARLY_CALL,
         TREES,
         IMAGE,
         PULL,
@@ -85,7 +85,7 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
         {"version", no_argument, NULL, VERSION},
         {"sweep", no_argument, NULL, SWEEP},
         {"socket", required_argument, NULL, SOCKET},
-        {"connection", required_argument, NULL, CONNECTION},
+        {"early-call", required_argument, NULL, EARLY_CALL},
         {"trees", required_argument, NULL, TREES},
         {"image", required_argument, NULL, IMAGE},
         {"job", required_argument, NULL, JOB},
@@ -103,14 +103,14 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
         {"environments", required_argument, NULL, ENVIRONMENTS},
         {0},
     };
-    struct options read = {.connection = -1, .working_directory = "", .environments = SITE_ENVIRONMENTS};
+    struct options read = {.early_call = -1, .working_directory = "", .environments = SITE_ENVIRONMENTS};
     opterr = 0;
     optind = 1;
     int found, index = 0;
     while ((found = getopt_long(argc, argv, "", known, &index)) != -1) {
         unsigned long number = 0;
         bool is_id = found == JOB || found == STEP;
-        if (is_id || found == LIFELINE || found == CONNECTION) {
+        if (is_id || found == LIFELINE || found == EARLY_CALL) {
             if (parse_number(known[index].name, optarg, is_id ? UINT32_MAX : INT32_MAX, &number, err) != 0)
                 return -1;
         }
@@ -146,8 +146,8 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
         case SOCKET:
             read.socket = optarg;
             break;
-        case CONNECTION:
-            read.connection = (int)number;
+        case EARLY_CALL:
+            read.early_call = (int)number;
             break;
         case TREES:
             read.trees = optarg;

@@ -35,8 +35,8 @@ struct options {
     const char *login;
     const char *repository;
     const char *socket;
-    // A connection to it that the plugin has made already, or -1.
-    int connection;
+    // The connection of the call that the plugin has begun already, or -1.
+    int early_call;
     const char *trees;
     // Empty if there is only the name of a container.
     const char *image;

@@ -112,11 +112,11 @@ int main(void) {
     ok(run("printf \"H4711\\0J\\0L/lock\\0W/$LD_PRELOAD$KEPT\\0\" >&3"), "runs the helper");
     is_text(container->working_directory, "/yes", "in the job's environment without LD_PRELOAD");
 
-    ok(!strstr(container->working_directory, "--connection"), "without a connection where nobody listens");
+    ok(!strstr(container->working_directory, "--early-call"), "without a call where nobody listens");
     int listener = listen_in(libexec);
     ok(run("test -S /proc/self/fd/4 && printf \"H4711\\0J\\0L/lock\\0W/$*\\0\" >&3"), "runs the helper");
-    says(container->working_directory, "--environments /e --connection 4",
-         "with a connection that was made before");
+    says(container->working_directory, "--environments /e --early-call 4",
+         "with a call that was begun before");
     close(listener);
 
     check_refusal("printf 'Eno such image\\0' >&3; exit 1", "no such image",

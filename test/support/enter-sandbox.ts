@@ -45,8 +45,8 @@ export interface EnterOptions {
   answered?: boolean;
   /** What /dev/fuse is there; as it is on this machine unless given. */
   fuse?: Fuse;
-  /** A connection that was made before, as by the plugin: on descriptor 4. */
-  connection?: Socket;
+  /** The connection of a call that was begun before, as by the plugin: on descriptor 4. */
+  earlyCall?: Socket;
 }
 
 export type Fuse = 'for all' | 'for root' | 'missing';
@@ -132,14 +132,14 @@ export class EnterSandbox {
       ...['--lifeline', String(options.lifeline ?? process.pid)],
       ...(options.trees === undefined ? [] : ['--trees', options.trees]),
       ...(options.chdir === undefined ? [] : ['--chdir', options.chdir]),
-      ...(options.connection === undefined ? [] : ['--connection', '4']),
+      ...(options.earlyCall === undefined ? [] : ['--early-call', '4']),
       ...(options.options ?? []),
     ];
     const environment = {
       ...options.environment,
       ...(options.submittedFrom === undefined ? {} : { SLURM_STOWAGE_DIRECTORY: options.submittedFrom }),
     };
-    const child = this.#start(args, options.answered ?? true, environment, options.fuse, options.connection);
+    const child = this.#start(args, options.answered ?? true, environment, options.fuse, options.earlyCall);
     const { status, stderr, progress } = await outcomeOf(child);
     const outcome = { status, stderr, reply: progress, tookMs: performance.now() - began };
     const holder = /^H(\d+)\0/.exec(outcome.reply)?.[1];
@@ -267,7 +267,7 @@ export class EnterSandbox {
     answered: boolean,
     environment: Record<string, string> = {},
     fuse?: Fuse,
-    connection?: Socket,
+    earlyCall?: Socket,
   ): ChildProcess {
     const own = [this.#binary, '--trees', this.trees, ...args];
     const [program = '', ...all] = fuse === undefined || !ordinaryUser ? own : withFuse(fuse, own);
@@ -275,7 +275,7 @@ export class EnterSandbox {
       ...(fuse === undefined ? ordinaryUser : {}),
       cwd: this.directory,
       env: { HOME: this.home, SLURMD_NODENAME: 'node1', ...environment },
-      stdio: ['ignore', 'ignore', 'pipe', answered ? 'pipe' : 'ignore', connection ?? 'ignore'],
+      stdio: ['ignore', 'ignore', 'pipe', answered ? 'pipe' : 'ignore', earlyCall ?? 'ignore'],
     });
     this.#running.add(child);
     child.once('close', () => this.#running.delete(child));

@@ -18,6 +18,16 @@ describe('Complaints', () => {
     ]);
     now += 600_001;
     complaints.write(1, 'noise');
-    assert.equal(lines.length, 1);
+    assert.equal(lines.splice(0).length, 1);
+  });
+
+  it('are not written of what happens now and then', () => {
+    for (let i = 0; i < 3; i++) complaints.write(1, 'hiccup', {}, 3);
+    assert.deepEqual(lines, []);
+    for (let i = 0; i < 3; i++) complaints.write(1, 'hiccup', {}, 3);
+    assert.deepEqual(lines.splice(0), [['warning', 'hiccup', { uid: 1 }]]);
+    now += 600_001;
+    for (let i = 0; i < 3; i++) complaints.write(1, 'hiccup', {}, 3);
+    assert.deepEqual(lines, []);
   });
 });

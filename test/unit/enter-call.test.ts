@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { chmodSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { createServer as createHttpServer } from 'node:http';
 import { connect, type Socket } from 'node:net';
@@ -20,6 +20,7 @@ import {
   type PrepareCall,
   welcome,
 } from '../support/fake-daemon.js';
+import { callHeaders, endHeaders, frame as http2Frame, frameType, preface } from '../support/http2-frames.js';
 
 const contentType = { ':status': 200, 'content-type': 'application/grpc+proto' };
 
@@ -213,41 +214,92 @@ describe('stowage-enter, calling stowaged', () => {
     await sandbox().fail(/speaks protocol 5 and stowaged 9 speaks protocol 9/);
   });
 
-  describe('over a connection that the plugin has made', () => {
+  describe('in a call that the plugin has begun', () => {
     /** Nothing is read from it here. */
-    const connected = async (): Promise<Socket> => {
+    const begun = async (method = 'Prepare'): Promise<Socket> => {
       const socket = connect({ path: sandbox().socket, allowHalfOpen: true }).pause();
       await once(socket, 'connect');
+      const headers = callHeaders(`/stowage.v1.ImageService/${method}`);
+      socket.write(
+        Buffer.concat([
+          preface,
+          http2Frame(frameType.settings, 0, 0),
+          http2Frame(frameType.headers, endHeaders, 1, headers),
+        ]),
+      );
       return socket;
+    };
+    /** What the user's settings mean, after so long. */
+    const withSettings = async (afterMs: number): Promise<void> => {
+      const directory = `${sandbox().home}/.config/stowage`;
+      mkdirSync(directory, { recursive: true });
+      writeFileSync(`${directory}/config.toml`, '');
+      await sandbox().serve(
+        listenGrpc(sandbox().socket, planned(), undefined, () => {
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, afterMs);
+          return { reference: image };
+        }),
+      );
     };
     const planned = (): ((call: PrepareCall) => void) => {
       const imageDigest = sandbox().makeTree();
       return (call) => call.write({ ...welcome, plan: { imageDigest, workingDirectory: '/' } });
     };
 
-    it('makes no other', async () => {
+    it('begins no other', async () => {
       await grpc(planned());
-      const connection = await connected();
+      const earlyCall = await begun();
       renameSync(sandbox().socket, `${sandbox().socket}.elsewhere`);
       try {
-        await sandbox().succeed({ connection });
+        await sandbox().succeed({ earlyCall });
       } finally {
-        connection.destroy();
+        earlyCall.destroy();
       }
     });
 
-    it('that stowaged has given up makes one of its own', async () => {
+    it('leaves it alone while it asks for something else', async () => {
+      await withSettings(0);
+      const earlyCall = await begun();
+      try {
+        await sandbox().succeed({ earlyCall });
+      } finally {
+        earlyCall.destroy();
+      }
+    });
+
+    it('begins one of its own when that one has become too old', async () => {
+      await withSettings(5100);
+      // One that is of no use, to tell them apart.
+      const earlyCall = await begun('Nothing');
+      try {
+        await sandbox().succeed({ earlyCall });
+      } finally {
+        earlyCall.destroy();
+      }
+    });
+
+    it('needs one that is of use', async () => {
+      await grpc(planned());
+      const earlyCall = await begun('Nothing');
+      try {
+        await sandbox().fail(/does not speak protocol 5/, { earlyCall });
+      } finally {
+        earlyCall.destroy();
+      }
+    });
+
+    it('that stowaged has given up begins one of its own', async () => {
       const hungUp = new Promise((resolve) => {
-        void raw((socket) => socket.destroy().once('close', resolve));
+        void raw((socket) => socket.once('data', () => socket.destroy().once('close', resolve)));
       });
-      const connection = await connected();
+      const earlyCall = await begun();
       await hungUp;
       renameSync(sandbox().socket, `${sandbox().socket}.before`);
       await grpc(planned());
       try {
-        await sandbox().succeed({ connection });
+        await sandbox().succeed({ earlyCall });
       } finally {
-        connection.destroy();
+        earlyCall.destroy();
       }
     });
   });

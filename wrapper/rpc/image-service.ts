@@ -38,6 +38,8 @@ const clientPatienceMs = 30_000;
 const longestUnpackMs = 24 * 60 * 60 * 1000;
 /** How long it may take until it is known that a client which stopped talking has gone. */
 const leavingMs = 100;
+/** In ten minutes, of calls that the plugin begins: it does not know yet whether the step will have something to ask. */
+const mostTakenBack = 1000;
 
 /** Between gRPC and the functions that do the work: translates, times, logs. */
 export class ImageService {
@@ -160,14 +162,25 @@ export class ImageService {
     } finally {
       progress.close();
       running.end();
-      this.#end(said, request, performance.now() - began, failure);
+      this.#end(call, said, request, performance.now() - began, failure);
       if (failure === undefined) call.end();
     }
   }
 
-  #end(said: PrepareRequestMessage | undefined, request: Request, totalMs: number, failure: unknown): void {
+  #end(
+    call: PrepareCall,
+    said: PrepareRequestMessage | undefined,
+    request: Request,
+    totalMs: number,
+    failure: unknown,
+  ): void {
     if (!said && failure instanceof Cancelled) {
-      this.#complaints.write(request.callerUid, 'call taken back before it said anything');
+      this.#complaints.write(
+        request.callerUid,
+        'call taken back before it said anything',
+        {},
+        isOfPlugin(call) ? mostTakenBack : 0,
+      );
       return;
     }
     const ending: Ending =
@@ -195,6 +208,11 @@ function whereLayersWere(
   if (local) return undefined;
   if (unpackedDigests.includes(digest)) return 'unpacked';
   return downloadedBytes > 0 ? 'downloaded' : 'cached';
+}
+
+/** early_call.c, which has begun the call for stowage-enter. */
+function isOfPlugin({ metadata }: PrepareCall): boolean {
+  return metadata.get('user-agent').some((agent) => agent.toString().startsWith('spank_stowage/'));
 }
 
 /** A message for the user names the image; what was thrown deep down may not know it. */
