@@ -77,7 +77,8 @@ export const clusterSuite = (
     afterEach(async () => {
       if (!site) return;
       const { cluster } = site;
-      await cluster.waitUntilIdle(20_000);
+      // A busy machine's slurmd may miss a message of slurmctld, which sends it again only later.
+      await cluster.waitUntilIdle(60_000);
       let left = '';
       await waitFor(() => (left = describeLeftovers(cluster)) === '', {
         failure: 'x',
