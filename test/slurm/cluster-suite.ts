@@ -3,9 +3,13 @@ import assert from 'node:assert/strict';
 import { startCluster, type Cluster, type ClusterOptions } from '../cluster/cluster.js';
 import { layoutOf, type Layout } from '../cluster/layout.js';
 import type { RunOptions, RunResult } from '../cluster/run.js';
+import { makeMissingUsers } from '../cluster/users.js';
 import { waitFor } from '../cluster/wait.js';
 import { busyboxImage } from '../support/busybox-image.js';
 import { pushImage, type OciImage } from '../support/oci-image.js';
+
+// Suites look their accounts up as they are defined.
+makeMissingUsers();
 
 /** The ordinary user of the tests. */
 export const user = 'stow-a';

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 
 import { commandLine } from '../cluster/proc.js';
+import { strays } from '../cluster/sweep.js';
 import { waitFor } from '../cluster/wait.js';
 import type { RunResult } from '../cluster/run.js';
 import { FaultRegistry } from '../support/fault-registry.js';
@@ -14,21 +15,11 @@ import { clusterSuite, suiteLayout, user } from './cluster-suite.js';
 const slowBytes = 20_000_000;
 const slowBytesPerSecond = 500_000;
 
-/** Processes of that name and of this cluster, newest last. */
+/** Processes of that name and of this cluster. */
 const processesNamed = (name: string): number[] =>
-  readdirSync('/proc')
-    .filter((entry) => /^\d+$/.test(entry))
-    .map(Number)
-    .filter((pid) => {
-      try {
-        return (
-          readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === name.slice(0, 15) &&
-          readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`SLURM_CONF=${suiteLayout().slurmConf}\0`)
-        );
-      } catch {
-        return false;
-      }
-    });
+  strays(suiteLayout())
+    .filter(({ command }) => command === name.slice(0, 15))
+    .map(({ pid }) => pid);
 
 /** The end of one may be the end of another. */
 const killAll = (pids: readonly number[]): void => {

@@ -86,9 +86,8 @@ clusterSuite('a container with a name', {}, (site) => {
       const first = site().run(
         `${srun} --job-name=long --image=$IMAGE --image-name=x sh -c 'echo kept >/etc/new; sleep 600'`,
       );
-      const job = /--jobid=(\d+)/.exec(srun)?.[1] ?? '';
       await output(
-        `until ${srun} --overlap --image-name=x:exec test -e /etc/new 2>/dev/null; do sleep 0.2; done; scancel ${job}.0`,
+        `until ${srun} --overlap --image-name=x:exec test -e /etc/new 2>/dev/null; do sleep 0.2; done; scancel $(squeue -hs --name=long -o %i)`,
       );
       await first;
       assert.equal(await output(`${srun} --image-name=x:no_exec cat /etc/new`), 'kept\n');

@@ -5,7 +5,7 @@ import { existsSync, rmdirSync } from 'node:fs';
 
 import type { TomlTable } from 'smol-toml';
 import { slurm } from '../cluster/slurm-release.js';
-import { account, makeMissingUsers } from '../cluster/users.js';
+import { account } from '../cluster/users.js';
 import { debianImage } from '../support/debian-image.js';
 import { distrolessImage } from '../support/distroless-image.js';
 import { batch } from './batch.js';
@@ -209,7 +209,6 @@ const whereProlog = slurm.entersAtExec ? 'debian' : 'busybox';
 clusterSuite(
   'TaskProlog and TaskEpilog',
   async () => {
-    makeMissingUsers();
     home = new Home(user);
     return {
       slurmConf: {

@@ -1,10 +1,9 @@
 import { chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 
-import { account, makeMissingUsers, serviceUser } from '../cluster/users.js';
+import { account, serviceUser } from '../cluster/users.js';
 
 /** A new directory for store.shared, which all nodes see: not below /tmp, of which each has one of its own. */
 export const sharedDirectory = (): { path: string; remove: () => void } => {
-  makeMissingUsers();
   mkdirSync('/var/lib/stowage-test', { recursive: true });
   const path = mkdtempSync('/var/lib/stowage-test/shared-');
   const { uid, gid } = account(serviceUser);
