@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { pbkdf2 } from 'node:crypto';
+import { closeSync, openSync } from 'node:fs';
 import { type FileHandle, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 
 import { StowageError } from '../../wrapper/error.js';
 import { type BlobSource, BlobStore, type DownloadEvent } from '../../wrapper/store/blob-store.js';
@@ -216,6 +219,21 @@ describe('BlobStore', () => {
       await file.close();
       await forget();
       assert.deepEqual(await files(), [blob.digest.slice('sha256:'.length)]);
+    });
+
+    it('is no other file when it is given up while somebody opens it', async () => {
+      const forget = await expect();
+      const done = store.ensure(blob, sends(bytes), caller());
+      await done;
+      // What opens files waits until these are done.
+      const busy = Array.from({ length: 8 }, () => promisify(pbkdf2)('', '', 100_000, 32, 'sha256'));
+      const opening = store.openGrowing(blob);
+      const forgetting = forget();
+      const others = Array.from({ length: 32 }, () => openSync('/dev/null', 'r'));
+      const file = await opening;
+      assert.ok((await readAll(file)).equals(bytes));
+      await Promise.all([file.close(), forgetting, ...busy]);
+      others.forEach((fd) => closeSync(fd));
     });
 
     it('is the same file when the download begins anew, and is never cut', async () => {

@@ -217,8 +217,13 @@ export class BlobStore {
    * in it is verified. The caller closes it.
    */
   async openGrowing(request: BlobRequest): Promise<FileHandle> {
-    const draft = this.#drafts.find(keyOf(request));
-    return draft ? this.shelf.guard(() => draft.openForReading()) : this.open(request);
+    const held = this.#drafts.hold(keyOf(request));
+    if (!held) return this.open(request);
+    try {
+      return await this.shelf.guard(() => held.draft.openForReading());
+    } finally {
+      await held.release();
+    }
   }
 
   /**
@@ -243,7 +248,7 @@ export class BlobStore {
         );
       }
       // Those who read a draft wait for its bytes, also if another way into the store was faster.
-      if (blob && !this.#drafts.find(key)) return 0;
+      if (blob && !this.#drafts.has(key)) return 0;
       const begun = { byUs: false };
       for (;;) {
         try {

@@ -36,7 +36,7 @@ export class Deliveries {
     if (blob?.bytes === size && (scopes.has(scope) || haveRegistryOf(scope, scopes))) {
       if (!scopes.has(scope)) await source.probe(signal, (waiting) => emit({ waiting }));
       // Only somebody who reads the draft needs the bytes once more.
-      if (this.drafts.find(keyOf(request))) {
+      if (this.drafts.has(keyOf(request))) {
         await this.#withDraft(request, source, signal, emit, (delivery) =>
           this.#fill(delivery, this.shelf.bytes(digest)),
         );

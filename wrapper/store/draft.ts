@@ -60,7 +60,10 @@ export class Draft {
     await attempt;
   }
 
-  /** Another descriptor of the file, for reading only. The caller closes it. */
+  /**
+   * Another descriptor of the file, for reading only. The caller closes it, and keeps the draft open until this has
+   * resolved: its number may be that of another file afterwards.
+   */
   openForReading(): Promise<FileHandle> {
     return open(`/proc/self/fd/${this.fd}`, 'r');
   }
