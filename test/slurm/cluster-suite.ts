@@ -14,6 +14,9 @@ makeMissingUsers();
 /** The ordinary user of the tests. */
 export const user = 'stow-a';
 
+/** MPI ranks wait by spinning, and each other out where there are more of them than processors. */
+const testMs = 180_000;
+
 /** For a command line: a directory that all nodes see, removed with the shell. */
 export const inNewDirectory = 'dir=$(mktemp -dp ~); trap "rm -r $dir" EXIT; cd $dir';
 
@@ -28,9 +31,13 @@ export class Site {
     this.image = image;
   }
 
-  /** Runs a command line of bash as the ordinary user; $IMAGE is the small image. */
+  /** Runs a command line of bash as the ordinary user; $IMAGE is the small image. It may take most of the test's time. */
   run(command: string, options?: RunOptions): Promise<RunResult> {
-    return this.cluster.run(user, command, { ...options, env: { IMAGE: this.image, ...options?.env } });
+    return this.cluster.run(user, command, {
+      timeoutMs: testMs - 10_000,
+      ...options,
+      env: { IMAGE: this.image, ...options?.env },
+    });
   }
 
   /** As run(), and what it prints; anything but success fails the test with all that was printed. */
@@ -63,7 +70,7 @@ export const clusterSuite = (
   define: (site: () => Site) => void,
 ): void => {
   describe(title, function () {
-    this.timeout(120_000);
+    this.timeout(testMs);
     this.slow(10_000);
     let site: Site | undefined;
 

@@ -6,6 +6,7 @@ import type { Suite } from '../support/debian-base.js';
 import { debianImage } from '../support/debian-image.js';
 import { laySiteMpi } from '../support/site-mpi.js';
 import { clusterSuite } from './cluster-suite.js';
+import { mpichTestMs, outputOfMpich } from './mpich.js';
 
 const base = '/var/lib/stowage-test';
 const mpich = 'libmpich.so.12';
@@ -79,14 +80,15 @@ clusterSuite(
       assert.ok(swapped.copies.reads > 0 && swapped.copies.bytes > 0, JSON.stringify(swapped.copies));
     });
 
-    it('carries four ranks on two nodes', async () => {
+    it('carries four ranks on two nodes', async function () {
+      this.timeout(mpichTestMs);
       const command = srun(
         '-N2 -n4 --ntasks-per-node=2',
         host,
         'trixie',
         "sh -c 'hello-mpich; echo MPI of $MPI_OF'",
       );
-      const printed = await site().output(command);
+      const printed = await outputOfMpich(site(), command);
       assert.equal(printed.match(/ size=4 sum=6 .*Debian GNU\/Linux 13/g)?.length, 4, printed);
       assert.equal(printed.match(/^MPI of site$/gm)?.length, 4, printed);
     });

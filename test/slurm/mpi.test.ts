@@ -7,6 +7,7 @@ import { account } from '../cluster/users.js';
 import type { Suite } from '../support/debian-base.js';
 import { debianImage } from '../support/debian-image.js';
 import { clusterSuite, inNewDirectory, user } from './cluster-suite.js';
+import { mpichTestMs, outputOfMpich } from './mpich.js';
 
 /** What the test program prints of each rank, see test/support/debian-mpi/hello.c. */
 const rankLine = /^rank=(\d+) size=(\d+) sum=(\d+) node=(\S+) image="([^"]+)" kernel=(\S+) uid=(\d+)$/gm;
@@ -36,10 +37,12 @@ clusterSuite('MPI of an image', { ownNetworks: true }, (site) => {
       const env: Record<string, string> = suite === 'bookworm' ? { OMPI_MCA_pml: 'ob1' } : {};
 
       for (const [library, plugin] of libraries) {
-        it(`${library} over --mpi=${plugin}: four ranks on two nodes sum up their numbers`, async () => {
-          const printed = await site().output(
-            `srun -N2 -n4 --ntasks-per-node=2 --mpi=${plugin} --image=${image()} hello-${library}`,
-          );
+        it(`${library} over --mpi=${plugin}: four ranks on two nodes sum up their numbers`, async function () {
+          this.timeout(mpichTestMs);
+          const command = `srun -N2 -n4 --ntasks-per-node=2 --mpi=${plugin} --image=${image()} hello-${library}`;
+          const printed = await (library === 'mpich'
+            ? outputOfMpich(site(), command)
+            : site().output(command));
           const ranks = [...printed.matchAll(rankLine)];
           assert.equal(ranks.length, 4, printed);
           assert.deepEqual(ranks.map(([, rank]) => rank).sort(), ['0', '1', '2', '3']);
@@ -115,10 +118,12 @@ clusterSuite('MPI of an image', { ownNetworks: true }, (site) => {
 
   it('ranks of a node find in /dev/shm what another rank put there', async () => {
     const file = '/dev/shm/stowage-test-$SLURM_JOB_ID';
-    const write = `echo from rank 0 > ${file}.new && mv ${file}.new ${file}`;
-    const wait = `i=0; until [ -e ${file} ] || [ $((i += 1)) -gt 100 ]; do sleep 0.1; done`;
+    const wait = (name: string): string =>
+      `i=0; until [ -e ${name} ] || [ $((i += 1)) -gt 100 ]; do sleep 0.1; done`;
+    const first = `echo from rank 0 >${file}.new; mv ${file}.new ${file}; ${wait(`${file}.seen`)}; cat ${file}; rm ${file}*`;
+    const second = `${wait(file)}; cat ${file}; touch ${file}.seen`;
     const printed = await site().output(
-      `srun -N1 -n2 --image=$IMAGE sh -c '[ $SLURM_PROCID = 1 ] || { ${write}; sleep 1; }; ${wait}; cat ${file}; sleep 1; rm -f ${file}'`,
+      `srun -N1 -n2 --image=$IMAGE sh -c 'if [ $SLURM_PROCID = 0 ]; then ${first}; else ${second}; fi'`,
     );
     assert.equal(printed, 'from rank 0\nfrom rank 0\n');
   });
