@@ -29,5 +29,7 @@ describe('Complaints', () => {
     now += 600_001;
     for (let i = 0; i < 3; i++) complaints.write(1, 'hiccup', {}, 3);
     assert.deepEqual(lines, []);
+    complaints.write(1, 'hiccup');
+    assert.equal(lines.length, 1, 'of what else is not tolerated they are');
   });
 });

@@ -8,6 +8,7 @@ interface Seen {
   /** The first time within these ten minutes. */
   sinceMs: number;
   times: number;
+  isWritten: boolean;
 }
 
 /** Says in the log what a user's programs do wrong: each thing once in ten minutes, however often it happens. */
@@ -24,13 +25,15 @@ export class Complaints {
   write(uid: number, event: string, fields: LogFields = {}, tolerated = 0): void {
     const seen = this.#remember(`${uid} ${event}`);
     seen.times++;
-    if (seen.times === tolerated + 1) this.log.write('warning', event, { uid, ...fields });
+    if (seen.isWritten || seen.times <= tolerated) return;
+    seen.isWritten = true;
+    this.log.write('warning', event, { uid, ...fields });
   }
 
   #remember(key: string): Seen {
     const known = this.#seen.get(key);
     if (known && this.now() - known.sinceMs < quietMs) return known;
-    const seen = { sinceMs: this.now(), times: 0 };
+    const seen = { sinceMs: this.now(), times: 0, isWritten: false };
     this.#seen.delete(key);
     this.#seen.set(key, seen);
     const [oldest] = this.#seen.keys();
