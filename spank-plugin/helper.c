@@ -14,8 +14,7 @@
 
 enum {
     // Descriptors on which the helper answers, and on which its call to stowaged has begun; the first after
-    // the standard
-    // ones.
+    // the standard ones.
     REPLY_FD = 3,
     CALL_FD = 4,
     NUMBER_TEXT_MAX = 16,

@@ -216,18 +216,20 @@ describe('stowage-enter, calling stowaged', () => {
 
   describe('in a call that the plugin has begun', () => {
     /** Nothing is read from it here. */
-    const begun = async (method = 'Prepare'): Promise<Socket> => {
-      const socket = connect({ path: sandbox().socket, allowHalfOpen: true }).pause();
-      await once(socket, 'connect');
+    let earlyCall: Socket;
+    afterEach(() => earlyCall.destroy());
+
+    const begun = async (method = 'Prepare'): Promise<void> => {
+      earlyCall = connect({ path: sandbox().socket, allowHalfOpen: true }).pause();
+      await once(earlyCall, 'connect');
       const headers = callHeaders(`/stowage.v1.ImageService/${method}`);
-      socket.write(
+      earlyCall.write(
         Buffer.concat([
           preface,
           http2Frame(frameType.settings, 0, 0),
           http2Frame(frameType.headers, endHeaders, 1, headers),
         ]),
       );
-      return socket;
     };
     /** What the user's settings mean, after so long. */
     const withSettings = async (afterMs: number): Promise<void> => {
@@ -248,59 +250,39 @@ describe('stowage-enter, calling stowaged', () => {
 
     it('begins no other', async () => {
       await grpc(planned());
-      const earlyCall = await begun();
+      await begun();
       renameSync(sandbox().socket, `${sandbox().socket}.elsewhere`);
-      try {
-        await sandbox().succeed({ earlyCall });
-      } finally {
-        earlyCall.destroy();
-      }
+      await sandbox().succeed({ earlyCall });
     });
 
     it('leaves it alone while it asks for something else', async () => {
       await withSettings(0);
-      const earlyCall = await begun();
-      try {
-        await sandbox().succeed({ earlyCall });
-      } finally {
-        earlyCall.destroy();
-      }
+      await begun();
+      await sandbox().succeed({ earlyCall });
     });
 
     it('begins one of its own when that one has become too old', async () => {
       await withSettings(5100);
       // One that is of no use, to tell them apart.
-      const earlyCall = await begun('Nothing');
-      try {
-        await sandbox().succeed({ earlyCall });
-      } finally {
-        earlyCall.destroy();
-      }
+      await begun('Nothing');
+      await sandbox().succeed({ earlyCall });
     });
 
     it('needs one that is of use', async () => {
       await grpc(planned());
-      const earlyCall = await begun('Nothing');
-      try {
-        await sandbox().fail(/does not speak protocol 5/, { earlyCall });
-      } finally {
-        earlyCall.destroy();
-      }
+      await begun('Nothing');
+      await sandbox().fail(/does not speak protocol 5/, { earlyCall });
     });
 
     it('that stowaged has given up begins one of its own', async () => {
       const hungUp = new Promise((resolve) => {
         void raw((socket) => socket.once('data', () => socket.destroy().once('close', resolve)));
       });
-      const earlyCall = await begun();
+      await begun();
       await hungUp;
       renameSync(sandbox().socket, `${sandbox().socket}.before`);
       await grpc(planned());
-      try {
-        await sandbox().succeed({ earlyCall });
-      } finally {
-        earlyCall.destroy();
-      }
+      await sandbox().succeed({ earlyCall });
     });
   });
 
